@@ -1,0 +1,1 @@
+"""Benchmarks: run any of them with `python -m bench.NAME`."""

@@ -1,0 +1,1 @@
+"""A case on disk: discover, read safely, pair with masks."""

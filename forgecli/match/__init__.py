@@ -1,0 +1,1 @@
+"""The training-free detector: panels, keypoints, verification, grouping."""

@@ -1,0 +1,66 @@
+"""The training-free detector: `forge predict` uses it by default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from forgecli.detection import Detection, Picture
+from forgecli.match.group import group
+from forgecli.match.judge import Judge, default_judge
+from forgecli.match.search import search
+from forgecli.match.settings import MatchSettings
+
+
+class MatchDetector:
+    """Finds regions that stand in a picture twice. Satisfies `forgecli.detection.Detector`."""
+
+    def __init__(self, settings: MatchSettings | None = None, judge: Judge | None = None) -> None:
+        self.settings = settings or MatchSettings()
+        self._judge = judge
+
+    def prepare(self) -> None:
+        """Compile the kernels and read the judge, so that the first image costs what others do."""
+        self.judge()
+        rng = np.random.default_rng(0)
+        noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        self.detect([Picture("", noise)])
+
+    def judge(self) -> Judge:
+        """The judge in use."""
+        if self._judge is None:
+            self._judge = default_judge()
+        return self._judge
+
+    def detect(self, pictures: Sequence[Picture]) -> list[Detection]:
+        """One detection per picture, in the same order."""
+        return [self._one(picture) for picture in pictures]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _one(self, picture: Picture) -> Detection:
+        shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
+        found = search(picture.pixels, self.settings)
+        started = time.perf_counter()
+        judge = self.judge()
+        evidence = judge.evidence(found.features)
+        probability = judge.probability(evidence)
+        score = float(probability.max()) if probability.size else 0.0
+        accepted = []
+        if score >= self.settings.threshold:
+            order = np.argsort(-probability, kind="stable")
+            for index in order[probability[order] >= self.settings.member_threshold]:
+                accepted.append((found.candidates[index], found.correlation(int(index))))
+        instances, pairs = group(accepted, found.layout, shape, self.settings)
+        seconds = {**found.seconds, "group": time.perf_counter() - started}
+        return Detection(
+            case_id=picture.case_id,
+            shape=shape,
+            instances=instances,
+            score=score,
+            evidence=pairs,
+            seconds=seconds,
+        )

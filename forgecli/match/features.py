@@ -1,0 +1,178 @@
+"""What separates a copy from a look-alike, measured on a grown region."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.match.agreement import (
+    Mask,
+    correlation_inside,
+    local_correlation,
+    view,
+)
+from forgecli.match.bands import Bands
+from forgecli.match.candidates import Candidate
+from forgecli.match.outline import gain_and_offset
+
+FEATURES = (
+    "log_area",
+    "solidity",
+    "elongation",
+    "local_mean",
+    "local_low",
+    "fine_mean",
+    "fine_low",
+    "fine_all",
+    "noise_all",
+    "low_all",
+    "drop_fine",
+    "drop_local",
+    "ring_drop",
+    "residual",
+    "residual_relative",
+    "contrast",
+    "corner",
+    "gain",
+    "log_scale",
+    "stretch",
+    "turned",
+    "mirrored",
+    "distance",
+    "log_support",
+    "log_density",
+    "log_rivals",
+    "noise",
+    "levels",
+    "flat",
+    "steep",
+    "saturated",
+)
+"""Names of the columns, in order."""
+
+_SHIFTS = ((2, 0), (-2, 0), (0, 2), (0, -2))
+
+
+def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float64]:
+    """The statistics of one candidate, float64 (len(FEATURES),).
+
+    Args:
+        bands: the image.
+        candidate: a grown region with its map.
+        flat: bool (H, W), pixels equal to their neighbours, as drawings have and photographs not.
+    """
+    affine = candidate.affine
+    window = candidate.first.window.grown(14, bands.shape)
+    mask = candidate.first.into(window)
+    values: dict[str, float] = {}
+
+    smooth, smooth_there = view(bands, "smooth", affine, window)
+    middle, middle_there = view(bands, "middle", affine, window)
+    low, low_there = view(bands, "low", affine, window)
+    grey, grey_there = view(bands, "grey", affine, window)
+    local = local_correlation(smooth, smooth_there, 7)
+    fine = local_correlation(middle, middle_there, 7)
+    inside = mask & np.isfinite(smooth_there)
+    if np.count_nonzero(inside) < 8:
+        inside = mask
+    area = float(np.count_nonzero(inside))
+
+    contour = max(
+        cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0],
+        key=len,
+    )
+    hull = max(float(cv2.contourArea(cv2.convexHull(contour))), 1.0)
+    (_, _), (w, h), _ = cv2.minAreaRect(contour)
+    values["log_area"] = np.log(area)
+    values["solidity"] = float(cv2.contourArea(contour)) / hull
+    values["elongation"] = (min(w, h) + 1.0) / (max(w, h) + 1.0)
+
+    values["local_mean"] = _z(float(local[inside].mean()))
+    values["local_low"] = _z(float(np.quantile(local[inside], 0.1)))
+    values["fine_mean"] = _z(float(fine[inside].mean()))
+    values["fine_low"] = _z(float(np.quantile(fine[inside], 0.25)))
+    values["fine_all"] = _z(correlation_inside(middle, middle_there, inside))
+    values["noise_all"] = _z(correlation_inside(grey - smooth, grey_there - smooth_there, inside))
+    values["low_all"] = _z(correlation_inside(low, low_there, inside))
+
+    moved_fine, moved_local = [], []
+    for dx, dy in _SHIFTS:
+        shift = np.array([[0.0, 0.0, dx], [0.0, 0.0, dy]])
+        moved = affine + shift
+        moved_fine.append(
+            correlation_inside(middle, view(bands, "middle", moved, window)[1], inside)
+        )
+        moved_local.append(correlation_inside(low, view(bands, "low", moved, window)[1], inside))
+    values["drop_fine"] = correlation_inside(middle, middle_there, inside) - max(moved_fine)
+    values["drop_local"] = values["low_all"] - _z(max(moved_local))
+
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    far = cv2.dilate(mask.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+    ring = far & ~near & np.isfinite(smooth_there)
+    outside = float(local[ring].mean()) if ring.any() else 0.0
+    values["ring_drop"] = float(local[inside].mean()) - outside
+
+    p = smooth[inside].astype(np.float64)
+    q = smooth_there[inside].astype(np.float64)
+    gain, offset = gain_and_offset(p, q)
+    residual = float(np.sqrt(np.mean((p - gain * q - offset) ** 2)))
+    contrast = float(p.std())
+    values["residual"] = np.log((residual + 0.05) / bands.noise)
+    values["residual_relative"] = np.log((residual + 0.05) / (contrast + 0.05))
+    values["contrast"] = np.log((contrast + 0.05) / bands.noise)
+    values["gain"] = abs(np.log(min(max(abs(gain), 0.1), 10.0)))
+    values["corner"] = _cornerness(low, inside)
+
+    linear = affine[:, :2]
+    determinant = float(np.linalg.det(linear))
+    singular = np.linalg.svd(linear, compute_uv=False)
+    turn = np.degrees(np.arctan2(linear[1, 0], linear[0, 0]))
+    values["log_scale"] = abs(0.5 * np.log(max(abs(determinant), 1e-6)))
+    values["stretch"] = float(np.log(singular[0] / max(singular[1], 1e-6)))
+    values["turned"] = min(abs((turn + 45.0) % 90.0 - 45.0), 20.0)
+    values["mirrored"] = float(determinant < 0)
+    ys, xs = np.nonzero(mask)
+    middle_point = np.array([xs.mean() + window.left, ys.mean() + window.top, 1.0])
+    away = affine @ middle_point - middle_point[:2]
+    values["distance"] = float(np.log(np.hypot(*away) / np.sqrt(area)))
+
+    values["log_support"] = np.log1p(candidate.support)
+    values["log_density"] = np.log1p(candidate.support) - values["log_area"]
+    values["log_rivals"] = np.log1p(candidate.rivals)
+    values["noise"] = np.log(bands.noise)
+    rows = slice(window.top, window.bottom)
+    columns = slice(window.left, window.right)
+    levels = np.unique(np.rint(grey[inside])).size
+    values["levels"] = np.log(levels)
+    values["flat"] = float(flat[rows, columns][near].mean())
+    step = np.abs(cv2.Laplacian(smooth, cv2.CV_32F))
+    values["steep"] = float(np.log1p(np.quantile(step[inside], 0.95)))
+    ends = (grey <= 2) | (grey >= 253)
+    values["saturated"] = float(ends[near].mean())
+    return np.array([values[name] for name in FEATURES], np.float64)
+
+
+def flat_pixels(bands: Bands) -> Mask:
+    """Pixels equal to their right and lower neighbours, bool (H, W)."""
+    grey = bands.grey
+    flat = np.zeros(bands.shape, bool)
+    flat[:-1, :-1] = (grey[:-1, :-1] == grey[:-1, 1:]) & (grey[:-1, :-1] == grey[1:, :-1])
+    return flat
+
+
+def _z(correlation: float) -> float:
+    """Fisher's transform, which makes differences near 1 as telling as those near 0."""
+    return float(np.arctanh(min(max(correlation, -0.9), 0.9995)))
+
+
+def _cornerness(image: NDArray[np.float32], inside: Mask) -> float:
+    """Ratio of the structure tensor's eigenvalues over a region: 0 for a straight edge, 1 at most.
+
+    Along a straight edge anything agrees with anything.
+    """
+    gx = cv2.Sobel(image, cv2.CV_32F, 1, 0)[inside].astype(np.float64)
+    gy = cv2.Sobel(image, cv2.CV_32F, 0, 1)[inside].astype(np.float64)
+    xx, yy, xy = float((gx * gx).mean()), float((gy * gy).mean()), float((gx * gy).mean())
+    root = float(np.hypot(xx - yy, 2 * xy))
+    return (xx + yy - root) / max(xx + yy + root, 1e-9)

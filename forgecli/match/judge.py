@@ -1,0 +1,96 @@
+"""Whether a candidate is a copy: boosted trees over its statistics, calibrated to a probability.
+
+The trees were fitted by `python -m bench.judge` on synthetic forgeries and authentic images; the
+file beside this module says on which and how well it did on sources it had not seen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.match.features import FEATURES
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One regression tree as arrays over its nodes; a node whose `left` is -1 is a leaf.
+
+    A sample goes left where its feature is at most the threshold.
+    """
+
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def __call__(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The leaf's value for each row of float64 (n, features)."""
+        node = np.zeros(len(samples), np.int64)
+        rows = np.arange(len(samples))
+        while True:
+            inner = self.left[node] >= 0
+            if not inner.any():
+                return self.value[node]
+            goes_left = samples[rows, self.feature[node]] <= self.threshold[node]
+            step = np.where(goes_left, self.left[node], self.right[node])
+            node = np.where(inner, step, node)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A sum of trees, and the line that turns an image's best sum into a probability."""
+
+    base: float
+    trees: tuple[Tree, ...]
+    slope: float
+    offset: float
+
+    def evidence(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds of each candidate, float64 (n,), from float64 (n, len(FEATURES))."""
+        total = np.full(len(features), self.base)
+        for tree in self.trees:
+            total += tree(features)
+        return total
+
+    def probability(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The calibrated probability that belongs to log-odds."""
+        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * evidence + self.offset))))
+
+
+def judge_from(document: dict[str, Any]) -> Judge:
+    """A judge from its JSON document.
+
+    Raises:
+        ValueError: the document was fitted on other features than this version measures.
+    """
+    if document["features"] != list(FEATURES):
+        raise ValueError(
+            "the judge was fitted on other features than this version measures: fit it again with"
+            f" python -m bench.judge. Got: {document['features']}"
+        )
+    trees = tuple(
+        Tree(
+            feature=np.array(tree["feature"], np.int64),
+            threshold=np.array(tree["threshold"], np.float64),
+            left=np.array(tree["left"], np.int64),
+            right=np.array(tree["right"], np.int64),
+            value=np.array(tree["value"], np.float64),
+        )
+        for tree in document["trees"]
+    )
+    return Judge(document["base"], trees, document["slope"], document["offset"])
+
+
+@cache
+def default_judge() -> Judge:
+    """The judge that comes with forge."""
+    text = files("forgecli.match").joinpath("judge.json").read_text("utf-8")
+    return judge_from(json.loads(text))

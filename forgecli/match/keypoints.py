@@ -1,0 +1,100 @@
+"""RootSIFT keypoints of faint texture, in original and in mirrored form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.match.agreement import Mask
+from forgecli.match.bands import FloatImage
+from forgecli.match.settings import MatchSettings
+
+_CELLS, _ANGLES = 4, 8
+# Turning a patch over across its own orientation reverses the rows of cells and every angle.
+_MIRROR = np.array(
+    [
+        ((_CELLS - 1 - row) * _CELLS + column) * _ANGLES + (_ANGLES - angle) % _ANGLES
+        for row in range(_CELLS)
+        for column in range(_CELLS)
+        for angle in range(_ANGLES)
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoints:
+    """Keypoints of one image, in pixels of the input.
+
+    Attributes:
+        points: float64 (n, 2), x and y.
+        sizes: float64 (n,), SIFT's diameters.
+        angles: float64 (n,), radians.
+        descriptors: float32 (n, 128), unit length: RootSIFT (Arandjelovic and
+            Zisserman, CVPR 2012).
+    """
+
+    points: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    angles: NDArray[np.float64]
+    descriptors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def mirrored(self) -> NDArray[np.float32]:
+        """The descriptors that the mirrored image would have, without computing them again."""
+        return self.descriptors[:, _MIRROR]
+
+
+def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> Keypoints:
+    """The strongest keypoints of a grey image.
+
+    Args:
+        grey: float32 (H, W), 0 to 255.
+        usable: bool (H, W); keypoints elsewhere are left out.
+        settings: thresholds and how many.
+    """
+    factor = upscale_factor(grey.shape, settings)
+    enlarged = cv2.resize(_stretch(grey), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    image = np.clip(np.rint(enlarged), 0, 255).astype(np.uint8)
+    sift = cv2.SIFT.create(
+        nfeatures=0,
+        nOctaveLayers=3,
+        contrastThreshold=settings.contrast_threshold,
+        edgeThreshold=settings.edge_threshold,
+        sigma=1.6,
+    )
+    allowed = cv2.resize(
+        usable.astype(np.uint8), None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST
+    )
+    found = sift.detect(image, allowed)
+    # The two ends of a copy have the same response: a limit by response keeps or drops both.
+    if len(found) > settings.max_keypoints:
+        found = sorted(found, key=lambda point: -point.response)[: settings.max_keypoints]
+    if not found:
+        return Keypoints(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty((0, 128), np.float32))
+    found, descriptors = sift.compute(image, found)
+    table = np.array([(*point.pt, point.size, point.angle) for point in found], np.float64)
+    total = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
+    return Keypoints(
+        points=np.ascontiguousarray((table[:, :2] + 0.5) / factor - 0.5),
+        sizes=table[:, 2] / factor,
+        angles=np.deg2rad(table[:, 3]),
+        descriptors=np.sqrt(descriptors / total).astype(np.float32),
+    )
+
+
+def upscale_factor(shape: tuple[int, ...], settings: MatchSettings) -> int:
+    """How many times a small image is enlarged before its keypoints are sought."""
+    long_side = max(shape[0], shape[1], 1)
+    return max(1, min(settings.max_upscale, -(-settings.upscale_below // long_side)))
+
+
+def _stretch(grey: FloatImage) -> FloatImage:
+    """Grey levels stretched to 0..255 between their outermost 0.2 %: faint images are common."""
+    low, high = np.percentile(grey[::3, ::3], (0.2, 99.8))
+    scale = 255.0 / max(float(high - low), 1.0)
+    return np.asarray(np.clip((grey - np.float32(low)) * np.float32(scale), 0, 255), np.float32)

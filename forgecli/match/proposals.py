@@ -1,0 +1,113 @@
+"""Local affine matches: each says that one small patch of the image stands elsewhere too."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.match.bands import Bands
+from forgecli.match.keypoints import Keypoints
+from forgecli.match.settings import MatchSettings
+from kernels.correlate import refine
+from kernels.nearest import most_similar
+
+Matches = NDArray[np.float64]
+"""float64 (n, 8): x, y of a point, x, y of its copy, and the 2x2 map of offsets, row by row."""
+
+_BLOCK = 1024
+
+
+def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
+    """Match the keypoints of one image with each other, in original and in mirrored form.
+
+    Every keypoint is compared with all others that are not its neighbours; those of its nearest
+    that stand out against the last one looked at are proposals (the generalised 2-nearest-neighbour
+    test, Amerini et al., TIFS 2011, with an absolute bound). The map of a proposal comes from the
+    two keypoints' scales and orientations.
+    """
+    if len(keypoints) < settings.neighbours + 1:
+        return np.empty((0, 8))
+    found = []
+    for mirrored in (False, True):
+        others = keypoints.mirrored() if mirrored else keypoints.descriptors
+        first, second = _nearest(keypoints, np.ascontiguousarray(others.T), settings)
+        found.append(_maps(keypoints, first, second, mirrored))
+    matches = np.concatenate(found)
+    return matches[_near_similarity(matches, settings)]
+
+
+def _nearest(
+    keypoints: Keypoints, others: NDArray[np.float32], settings: MatchSettings
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    firsts, seconds = [], []
+    for start in range(0, len(keypoints), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        similarity = keypoints.descriptors[block] @ others
+        index, value = most_similar(
+            similarity,
+            keypoints.points[block],
+            keypoints.points,
+            apart=settings.min_distance,
+            k=settings.neighbours,
+        )
+        distance = np.sqrt(np.maximum(2.0 - 2.0 * value, 0.0))
+        known = index >= 0
+        ratio_to = distance[:, -1:] * settings.max_ratio
+        good = known & (distance < settings.max_descriptor_distance) & (distance < ratio_to)
+        good[:, -1] = False
+        row, rank = np.nonzero(good)
+        firsts.append(row + start)
+        seconds.append(index[row, rank])
+    return np.concatenate(firsts), np.concatenate(seconds)
+
+
+def _maps(
+    keypoints: Keypoints,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    mirrored: bool,
+) -> Matches:
+    """Rotate the first orientation to the x axis, mirror if asked, rotate to the second, scale."""
+    scale = keypoints.sizes[second] / keypoints.sizes[first]
+    cos_a, sin_a = np.cos(keypoints.angles[first]), np.sin(keypoints.angles[first])
+    cos_b, sin_b = np.cos(keypoints.angles[second]), np.sin(keypoints.angles[second])
+    flip = -1.0 if mirrored else 1.0
+    return np.column_stack(
+        (
+            keypoints.points[first],
+            keypoints.points[second],
+            scale * (cos_b * cos_a + flip * sin_b * sin_a),
+            scale * (cos_b * sin_a - flip * sin_b * cos_a),
+            scale * (sin_b * cos_a - flip * cos_b * sin_a),
+            scale * (sin_b * sin_a + flip * cos_b * cos_a),
+        )
+    )
+
+
+def _near_similarity(matches: Matches, settings: MatchSettings) -> NDArray[np.bool_]:
+    """Which maps scale within bounds, hardly shear, and move their point far enough."""
+    a, b, c, d = matches[:, 4:].T
+    determinant = np.abs(a * d - b * c)
+    energy = a * a + b * b + c * c + d * d
+    # Singular values s1 >= s2: s1^2 + s2^2 = energy, s1 * s2 = determinant.
+    ratio = energy / np.maximum(2.0 * determinant, 1e-9)
+    anisotropy = ratio + np.sqrt(np.maximum(ratio * ratio - 1.0, 0.0))
+    scale = np.sqrt(determinant)
+    moved = np.hypot(matches[:, 2] - matches[:, 0], matches[:, 3] - matches[:, 1])
+    return np.asarray(
+        (scale > settings.min_scale)
+        & (scale < settings.max_scale)
+        & (anisotropy < settings.max_anisotropy)
+        & (moved >= settings.min_distance)
+    )
+
+
+def refine_proposals(
+    bands: Bands, matches: Matches, settings: MatchSettings
+) -> tuple[Matches, NDArray[np.float32]]:
+    """Refine proposals on the low band; keep those that agree, with their correlation."""
+    refined, correlation, _ = refine(
+        bands.low, matches, radius=settings.patch_radius, steps=settings.refine_steps
+    )
+    good = (correlation > settings.min_patch_correlation) & _near_similarity(refined, settings)
+    return np.ascontiguousarray(refined[good]), correlation[good]

@@ -1,0 +1,67 @@
+"""All candidates of one picture with their statistics: everything before judgement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.match.bands import bands_of
+from forgecli.match.candidates import Candidate, candidates
+from forgecli.match.features import FEATURES, flat_pixels, measure
+from forgecli.match.keypoints import find_keypoints
+from forgecli.match.panels import Layout, find_layout
+from forgecli.match.proposals import propose, refine_proposals
+from forgecli.match.settings import MatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was found in one picture.
+
+    Attributes:
+        candidates: the regions that may be copies.
+        features: float64 (len(candidates), len(FEATURES)).
+        layout: the panels, and where evidence may lie.
+        seconds: wall time by stage.
+    """
+
+    candidates: list[Candidate]
+    features: NDArray[np.float64]
+    layout: Layout
+    seconds: dict[str, float]
+
+    def correlation(self, index: int) -> float:
+        """Mean local correlation of a candidate."""
+        return float(np.tanh(self.features[index, FEATURES.index("local_mean")]))
+
+
+def search(pixels: NDArray[np.uint8], settings: MatchSettings) -> Search:
+    """Look for regions of a picture, uint8 (H, W, 3) RGB, that stand in it twice."""
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        seconds[stage] = now - clock
+        clock = now
+
+    bands = bands_of(pixels)
+    layout = find_layout(bands.grey, settings)
+    lap("prepare")
+    keypoints = find_keypoints(bands.grey, layout.usable, settings)
+    lap("keypoints")
+    proposals = propose(keypoints, settings)
+    lap("match")
+    matches, _ = refine_proposals(bands, proposals, settings)
+    lap("refine")
+    found = list(candidates(bands, matches, settings))
+    lap("grow")
+    flat = flat_pixels(bands)
+    rows = [measure(bands, candidate, flat) for candidate in found]
+    features = np.array(rows) if rows else np.empty((0, len(FEATURES)))
+    lap("measure")
+    return Search(found, features, layout, seconds)

@@ -1,0 +1,1 @@
+"""The batch job: files in, one row per input out."""

@@ -1,0 +1,79 @@
+"""With what a submission was made: settings and versions, the same on every machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import forgecli
+from forgecli.atomic import atomic_writer
+from forgecli.predict.settings import PredictSettings
+from forgecli.predict.summary import Summary
+
+_DISTRIBUTIONS = ("numpy", "scipy", "numba", "opencv-python-headless")
+_JUDGING = ("detector", "threshold", "min_area", "max_pixels")
+"""Settings that can change an annotation; the others say where things go."""
+
+
+def settings_hash(settings: PredictSettings, detector: object) -> str:
+    """sha256 over everything asked for that can change an annotation, and the version of forge.
+
+    Args:
+        settings: of the job.
+        detector: the detector's own settings, a dataclass.
+    """
+    asked = {name: getattr(settings, name) for name in _JUDGING}
+    asked["detector_settings"] = _plain(detector)
+    asked["forge"] = forgecli.__version__
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def write_record(path: Path, settings: PredictSettings, detector: object, summary: Summary) -> None:
+    """Write settings, versions, counts and the hash as JSON. No time, no place, no machine: the
+    same run gives the same bytes.
+
+    Args:
+        path: the file to make.
+        settings, detector: as for `settings_hash`. Paths are written as the user gave them.
+        summary: the counts.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    counts = summary.as_json(str(settings.output))
+    for varying in ("seconds", "images_per_second"):
+        del counts[varying]
+    record = {
+        "forge": forgecli.__version__,
+        "settings_hash": settings_hash(settings, detector),
+        "settings": _plain(settings),
+        "detector_settings": _plain(detector),
+        "counts": counts,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    with atomic_writer(path, newline="\n") as file:
+        json.dump(record, file, indent=2)
+        file.write("\n")
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    values = dataclasses.asdict(settings)
+    return {
+        name: value.as_posix() if isinstance(value, Path) else value
+        for name, value in values.items()
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # OpenCV has several names
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""The competition metric and the reading of submissions and truth files."""
