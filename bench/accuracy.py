@@ -92,8 +92,8 @@ def flagged_by_kind(
 
 def main() -> None:
     parser = arguments(__doc__, "accuracy")
-    parser.add_argument("--most", type=int, default=40, help="authentic images of each kind")
-    parser.add_argument("--forgeries", type=int, default=100, help="synthetic cases")
+    parser.add_argument("--most", type=int, default=15, help="authentic images of each kind")
+    parser.add_argument("--forgeries", type=int, default=60, help="synthetic cases")
     options = parser.parse_args()
     data = data_folder()
     fitted, held_out = authentic_files()
@@ -114,6 +114,8 @@ def main() -> None:
     write_results(
         options.json,
         {
+            "authentic_images_of_each_kind": options.most,
+            "synthetic_cases": options.forgeries,
             "sets": [
                 {"name": o.name, "score": o.said, "seconds_per_image": round(o.seconds, 3)}
                 for o in outcomes

@@ -46,7 +46,7 @@ def discover(
     base = _common_folder(files.roots) if id_from == "path" else None
     cases: dict[str, Case] = {}
     for path in files.paths:
-        case_id = _id(path, base)
+        case_id = _printable(path.stem) if id_from == "name" else _id(path, base)
         other = cases.get(case_id)
         if other is None:
             mask, label = truth_of(path)
@@ -62,16 +62,22 @@ def discover(
 
 
 def _common_folder(roots: Sequence[Path]) -> Path | None:
+    """The deepest folder that holds all; None where they lie on different drives."""
     try:
         return Path(os.path.commonpath([absolute(root) for root in roots]))
-    except ValueError:  # different drives
-        return Path("/")
+    except ValueError:
+        return None
 
 
 def _id(path: Path, base: Path | None) -> str:
-    below = path.stem if base is None else os.path.relpath(absolute(path), base)
-    # Systems differ in how they spell an accent, and a submission has to be UTF-8.
-    text = below.replace(os.sep, "/").encode("utf-8", "backslashreplace").decode("utf-8")
+    """The path below `base`, or all of it without one, as text that can be written as UTF-8."""
+    below = absolute(path) if base is None else absolute(path).relative_to(base)
+    return _printable(below.as_posix())
+
+
+def _printable(text: str) -> str:
+    # Systems differ in how they spell an accent, and some allow names that are no text.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return unicodedata.normalize("NFC", text)
 
 

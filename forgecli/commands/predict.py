@@ -188,7 +188,7 @@ def predict(
     plan = plan_rows(discover(images, id_from=settings.id_from), settings.sample_submission)
     outputs = Outputs.of(settings)
     outputs.check(plan, overwrite=settings.overwrite)
-    for text in plan.warnings():
+    for text in (*plan.warnings(), *outputs.left_over()):
         console.warn(text)
 
     summary = run(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.detection import Affine
-from forgecli.match.agreement import Placed, warp_mask
+from forgecli.match.agreement import Mask, Placed, local_correlation, view, warp_mask
 from forgecli.match.bands import Bands
 from forgecli.match.grow import CopiedRegion, grow
 from forgecli.match.outline import outline
@@ -66,11 +66,14 @@ def _atanh(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.arctanh(np.clip(correlation, -0.5, 0.995))
 
 
-def candidates(bands: Bands, matches: Matches, settings: MatchSettings) -> Iterator[Candidate]:
+def candidates(
+    bands: Bands, matches: Matches, usable: Mask, settings: MatchSettings
+) -> Iterator[Candidate]:
     """Grow the most promising maps into regions, each map once.
 
     Args:
         bands: the image.
+        usable: bool (H, W), what may be evidence; a region must mostly lie on it.
         matches: refined proposals.
         settings: how many maps are tried, and all thresholds of growth.
     """
@@ -98,12 +101,22 @@ def candidates(bands: Bands, matches: Matches, settings: MatchSettings) -> Itera
         region = outline(bands, region, settings)
         if region.first.area < settings.min_area:
             continue
-        explained, reverse = _explained(matches, region, settings)
-        open_[explained] = False
-        open_[reverse] = False
+        for taken in _explained(matches, region, 2.0 * settings.candidate_separation):
+            open_[taken] = False
+        window = region.first.window
+        allowed = usable[window.top : window.bottom, window.left : window.right]
+        if allowed[region.first.mask].mean() < settings.usable_share:
+            continue
+        second = warp_mask(region.first, region.affine, bands.shape)
+        if not _holds_back(bands, region.affine, second, settings):
+            continue
+        shared = np.count_nonzero(region.first.mask & second.into(window))
+        if shared > settings.same_region * min(region.first.area, second.area):
+            continue  # a region that repeats onto itself is periodic texture
+        explained, reverse = _explained(matches, region, settings.candidate_separation)
         yield Candidate(
             first=region.first,
-            second=warp_mask(region.first, region.affine, bands.shape),
+            second=second,
             affine=region.affine,
             support=_distinct(matches[explained, :2]) + _distinct(matches[reverse, 2:4]),
             rivals=tried - 1,
@@ -145,14 +158,25 @@ def _fit_cluster(matches: Matches, affine: Affine, settings: MatchSettings) -> A
     return np.asarray(fitted, np.float64)
 
 
+def _holds_back(bands: Bands, affine: Affine, second: Placed, settings: MatchSettings) -> bool:
+    """Whether the copy, too, agrees with what stands at its source."""
+    if second.area < settings.min_area // 2:
+        return False
+    window = second.window.grown(settings.correlation_side, bands.shape)
+    inverse: Affine = np.asarray(cv2.invertAffineTransform(affine), np.float64)
+    here, there = view(bands, "smooth", inverse, window)
+    correlation = local_correlation(here, there, settings.correlation_side)
+    return float(correlation[second.into(window)].mean()) > settings.weak_correlation
+
+
 def _explained(
-    matches: Matches, region: CopiedRegion, settings: MatchSettings
+    matches: Matches, region: CopiedRegion, tolerance: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of matches from the region to its copy, and of matches back."""
     there, back = matches[:, :2], matches[:, 2:4]
     return (
-        _mapped(region, there, back, settings.candidate_separation),
-        _mapped(region, back, there, settings.candidate_separation),
+        _mapped(region, there, back, tolerance),
+        _mapped(region, back, there, tolerance),
     )
 
 

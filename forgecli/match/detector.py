@@ -43,6 +43,8 @@ class MatchDetector:
 
     def _one(self, picture: Picture) -> Detection:
         shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
+        if min(shape) == 0:
+            return Detection(case_id=picture.case_id, shape=shape)
         found = search(picture.pixels, self.settings)
         started = time.perf_counter()
         judge = self.judge()

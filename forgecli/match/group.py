@@ -44,13 +44,15 @@ def group(
     Returns:
         Instances, the largest first, and the pairs behind them.
     """
-    regions: list[Placed] = []
+    masks: list[Placed] = []
+    for candidate, _ in accepted:
+        for region in _whole_panels(candidate, layout, settings):
+            masks.append(_off_gutters(region, layout))
+    regions, home = _distinct(masks, settings)
     links: list[_Link] = []
     linked: set[frozenset[int]] = set()  # one pair for two regions: the best
-    for candidate, correlation in accepted:
-        first, second = _whole_panels(candidate, layout, settings)
-        a = _join(regions, first, settings)
-        b = _join(regions, second, settings)
+    for number, (candidate, correlation) in enumerate(accepted):
+        a, b = home[2 * number], home[2 * number + 1]
         if a != b and frozenset((a, b)) not in linked:
             linked.add(frozenset((a, b)))
             links.append(_Link(a, b, candidate.affine, candidate.support, correlation))
@@ -89,15 +91,31 @@ def group(
     return instances, tuple(pairs)
 
 
-def _join(regions: list[Placed], new: Placed, settings: MatchSettings) -> int:
-    """The number of the region that a mask belongs to; it is added or merged."""
-    for number, old in enumerate(regions):
+def _distinct(masks: Sequence[Placed], settings: MatchSettings) -> tuple[list[Placed], list[int]]:
+    """The regions left when masks that cover each other are united, and which one each mask is in.
+
+    A mask may cover two regions that do not touch: then all three are one.
+    """
+    groups: list[tuple[Placed, list[int]]] = []
+    for number, mask in enumerate(masks):
+        held = [number]
+        while (other := _covering(groups, mask, settings)) is not None:
+            region, earlier = groups.pop(other)
+            mask, held = _union(region, mask), earlier + held
+        groups.append((mask, held))
+    groups.sort(key=lambda found: min(found[1]))
+    home = {mask: number for number, (_, held) in enumerate(groups) for mask in held}
+    return [region for region, _ in groups], [home[number] for number in range(len(masks))]
+
+
+def _covering(
+    groups: Sequence[tuple[Placed, list[int]]], new: Placed, settings: MatchSettings
+) -> int | None:
+    for number, (old, _) in enumerate(groups):
         shared = int(np.count_nonzero(old.mask & new.into(old.window)))
         if shared > settings.same_region * min(old.area, new.area):
-            regions[number] = _union(old, new)
             return number
-    regions.append(new)
-    return len(regions) - 1
+    return None
 
 
 def _union(a: Placed, b: Placed) -> Placed:
@@ -108,6 +126,13 @@ def _union(a: Placed, b: Placed) -> Placed:
         max(a.window.bottom, b.window.bottom),
     )
     return Placed(window, a.into(window) | b.into(window))
+
+
+def _off_gutters(region: Placed, layout: Layout) -> Placed:
+    """A region without the gutters it grew over: white agrees with white."""
+    window = region.window
+    on_panel = layout.index[window.top : window.bottom, window.left : window.right] >= 0
+    return Placed(window, region.mask & on_panel)
 
 
 def _whole_panels(

@@ -58,7 +58,7 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings) -> Search:
     lap("match")
     matches, _ = refine_proposals(bands, proposals, settings)
     lap("refine")
-    found = list(candidates(bands, matches, settings))
+    found = list(candidates(bands, matches, layout.usable, settings))
     lap("grow")
     flat = flat_pixels(bands)
     rows = [measure(bands, candidate, flat) for candidate in found]

@@ -11,7 +11,7 @@ from forgecli.detection import Detection, Instance, Runs
 
 
 def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
-    """One line without its end. All that was found is there, below the threshold or not.
+    """One line without its end. All that the detector outlined is there, submitted or not.
 
     Keys: case_id, status, reason, shape [H, W], score, flagged; instances, each with area in
     pixels, submitted (whether it is in the submission) and regions, each with area and box

@@ -69,7 +69,12 @@ class Outputs:
         files = [
             path for path in (self.submission, self.details, self.record, self.evidence) if path
         ]
-        taken = {_real(row.case.image): "an input" for row in plan.rows if row.case}
+        if self.submission == Path("-"):
+            raise UsageError("'-' is no file.", mend="name a file, or /dev/stdout")
+        cases = [row.case for row in plan.rows if row.case]
+        taken = {
+            _real(file): "an input" for case in cases for file in (case.image, case.mask) if file
+        }
         for path in files:
             _take(taken, path, "an output")
         for row in plan.rows:
@@ -81,6 +86,18 @@ class Outputs:
                 check_output_folder(folder, overwrite=overwrite)
         for path in files:
             check_output(path, overwrite=overwrite)
+
+    def left_over(self) -> list[str]:
+        """What a user should know of folders that an earlier run has filled; sentences."""
+        said = []
+        for folder in (self.masks, self.overlays):
+            held = sum(1 for _ in folder.iterdir()) if folder else 0
+            if held:
+                said.append(
+                    f"{folder} holds {held:,} files or folders already; those of images that are"
+                    " not flagged now will stay"
+                )
+        return said
 
     def as_lines(self, summary: Summary) -> list[str]:
         """Where things are now, for people."""

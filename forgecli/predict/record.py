@@ -15,7 +15,7 @@ from forgecli.atomic import atomic_writer
 from forgecli.predict.settings import PredictSettings
 from forgecli.predict.summary import Summary
 
-_DISTRIBUTIONS = ("numpy", "scipy", "numba", "opencv-python-headless")
+_DISTRIBUTIONS = ("numpy", "scipy", "numba", "opencv-python-headless", "simplejpeg", "deflate")
 _JUDGING = ("detector", "threshold", "min_area", "max_pixels")
 """Settings that can change an annotation; the others say where things go."""
 

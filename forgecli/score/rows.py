@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from forgecli.errors import ForgeError
+from forgecli.errors import ForgeError, UsageError
 from forgecli.score.problems import shown
 
 ID = "case_id"
@@ -48,6 +48,7 @@ def read_rows(file: Path, columns: Sequence[str]) -> Iterator[Row]:
         columns: the names of the values to read, besides `ID`.
 
     Raises:
+        UsageError: there is no such file.
         ForgeError: the file cannot be read, is not UTF-8, is not CSV, lacks a column or names one
             twice. While iterating, since a file may end well and go wrong in its last line.
     """
@@ -57,7 +58,8 @@ def read_rows(file: Path, columns: Sequence[str]) -> Iterator[Row]:
         with file.open("rb") as raw:
             yield from _split(raw, file, wanted)
     except OSError as error:
-        raise ForgeError(
+        kind = UsageError if isinstance(error, FileNotFoundError) else ForgeError
+        raise kind(
             f"cannot be read: {error.strerror or error}.", file=file, mend="check the path"
         ) from error
     finally:
@@ -94,9 +96,10 @@ def _positions(names: list[str], file: Path, wanted: Sequence[str]) -> list[int]
     if missing or double:
         wrong = f"has no column {missing[0]}" if missing else f"has two columns {double[0]}"
         found = ", ".join(shown(name) for name in names[:8])
-        raise ForgeError(
-            f"{wrong} (the first line names {found}).", file=file, mend=_name_columns(wanted)
-        )
+        mend = _name_columns(wanted)
+        if missing and ID in names:
+            mend = f"check the order, forge score SUBMISSION TRUTH, or {mend}"
+        raise ForgeError(f"{wrong} (the first line names {found}).", file=file, mend=mend)
     return [names.index(name) for name in wanted]
 
 

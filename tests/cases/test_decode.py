@@ -16,8 +16,9 @@ from forgecli.cases.decode import decode_native, read_picture
 from forgecli.cases.failures import TooLarge, Unreadable
 from forgecli.cases.header import Header, parse_header, read_size
 from forgecli.detection import Case
-from tests.corpus.files import HEIGHT, WIDTH, File, bomb_png, scene, valid_files
+from tests.corpus.files import File, bomb_png, valid_files
 from tests.corpus.png_writer import RGB, write_png
+from tests.corpus.scenes import HEIGHT, WIDTH, scene
 
 FILES = valid_files()
 

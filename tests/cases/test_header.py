@@ -15,8 +15,9 @@ from forgecli.cases.formats.bmp import read_header as read_bmp_header
 from forgecli.cases.header import Format, parse_header, read_size
 from tests.corpus import png_writer as png
 from tests.corpus.bmp_writer import write_bmp
-from tests.corpus.files import encode, exif, npy, scene, valid_files
+from tests.corpus.files import valid_files
 from tests.corpus.png_writer import chunk, write_png
+from tests.corpus.scenes import encode, exif, npy, scene
 
 
 class CountingFile(io.BytesIO):

@@ -14,7 +14,7 @@ import simplejpeg
 from forgecli.cases.decode import decode_native
 from forgecli.cases.failures import Unreadable
 from forgecli.cases.header import Header, parse_header
-from tests.corpus.files import encode, exif, scene
+from tests.corpus.scenes import encode, exif, scene
 
 
 def header_of(data: bytes) -> Header:

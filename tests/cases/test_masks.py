@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from forgecli.cases.failures import TooLarge, Unreadable
 from forgecli.cases.masks import read_mask
 from tests.corpus import png_writer as png
-from tests.corpus.files import encode, npy
 from tests.corpus.png_writer import write_png
+from tests.corpus.scenes import encode, npy
 from tests.corpus.tiff_writer import DEFLATE, LZW, RGB, Tiff
 
 SHAPE = (30, 47)

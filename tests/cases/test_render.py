@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from forgecli.cases.formats.header import Alpha
 from forgecli.cases.render import to_rgb8
-from tests.corpus.files import scene
+from tests.corpus.scenes import scene
 
 
 def test_8_bit_samples_stay() -> None:

@@ -14,7 +14,7 @@ from forgecli.cases.failures import Unreadable
 from forgecli.cases.formats import tiff as reader
 from forgecli.cases.formats.header import Alpha
 from forgecli.cases.header import Header, parse_header
-from tests.corpus.files import scene
+from tests.corpus.scenes import scene
 from tests.corpus.tiff_writer import DEFLATE, LZW, NONE, PACKBITS, PALETTE, RGB, Tiff
 
 
@@ -77,6 +77,7 @@ def test_sizes_of_strips_may_be_missing() -> None:
         ({262: (3, (5,))}, "too few for its colours"),
         ({259: (3, (65000,))}, "compression 65000 is not read"),
         ({262: (3, (8,))}, "kind 8 are not read"),
+        ({347: (3, (1, 2, 300))}, "does not hold bytes"),
         ({258: (3, (4, 4, 4))}, "4 bits are not read"),
         ({256: (11, (1,))}, "whole numbers"),
     ],

@@ -125,7 +125,7 @@ def test_lenient(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_a_file_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert forge(monkeypatch, "score", "none.csv", "gt.csv") == 1
+    assert forge(monkeypatch, "score", "none.csv", "gt.csv") == 2
     assert "none.csv: cannot be read" in capsys.readouterr().err
 
 

@@ -17,9 +17,8 @@ from tests.corpus import png_writer as png
 from tests.corpus import tiff_writer as tiff
 from tests.corpus.bmp_writer import write_bmp
 from tests.corpus.png_writer import chunk, write_png
+from tests.corpus.scenes import HEIGHT, encode, exif, npy, scene
 from tests.corpus.tiff_writer import Tiff
-
-HEIGHT, WIDTH = 37, 45
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,6 @@ class File:
     as_cv2: bool = True
     samples: NDArray[Any] | None = None
     warns: str = ""
-
-
-def scene(channels: int, dtype: str = "u1", seed: int = 0) -> NDArray[Any]:
-    """Smooth shapes with some noise, using all of an integer's range, (H, W, C); floats are 0-1."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(HEIGHT, WIDTH, channels)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 3).reshape(noise.shape) + 0.02 * noise
-    unit = (smooth - smooth.min()) / np.ptp(smooth)
-    if np.dtype(dtype).kind == "f":
-        return unit.astype(dtype)
-    info = np.iinfo(dtype)
-    return (info.min + unit.astype(np.float64) * (float(info.max) - info.min) * 0.999).astype(dtype)
-
-
-def exif(orientation: int) -> bytes:
-    """An EXIF block that holds nothing but the orientation."""
-    entry = struct.pack("<HHIHH", 274, 3, 1, orientation, 0)
-    return b"II*\0" + struct.pack("<IH", 8, 1) + entry + b"\0" * 4
 
 
 def _png_files() -> list[File]:
@@ -121,14 +102,6 @@ def _png_files() -> list[File]:
 def _with_exif(jpeg: bytes, orientation: int) -> bytes:
     body = b"Exif\0\0" + exif(orientation)
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
-
-
-def encode(suffix: str, image: NDArray[Any], *options: int) -> bytes:
-    """`cv2.imencode` of an RGB or grey image."""
-    stored = image[:, :, ::-1] if image.ndim == 3 else image
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(stored), options)
-    assert done
-    return data.tobytes()
 
 
 def _jpeg_files() -> list[File]:
@@ -283,13 +256,6 @@ def _encode_rgba_webp(quality: int) -> bytes:
     done, data = cv2.imencode(".webp", bgra, (cv2.IMWRITE_WEBP_QUALITY, quality))
     assert done
     return data.tobytes()
-
-
-def npy(array: NDArray[Any]) -> bytes:
-    """The array as an NPY file."""
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 def _npy_files() -> list[File]:

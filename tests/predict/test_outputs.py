@@ -11,6 +11,9 @@ import pytest
 
 from forgecli.atomic import OutputError
 from forgecli.errors import ExitCode, ForgeError, UsageError
+from forgecli.predict.outputs import Outputs
+from forgecli.predict.plan import Plan
+from forgecli.predict.settings import PredictSettings
 from tests.predict.fakes import Voice, draw, job
 
 
@@ -174,3 +177,15 @@ def test_evidence_that_does_not_fit_is_given_up(small_disk: Path, tmp_path: Path
     assert sum("e.jsonl" in text for text in voice.warnings) == 1
     lines = (small_disk / "e.jsonl").read_text().splitlines()
     assert 0 < len(lines) < 150 and all(line.endswith("]}") for line in lines)
+
+
+def test_what_an_earlier_run_left_is_said(tmp_path: Path) -> None:
+    """With --overwrite, pictures of images that are no longer flagged stay: the user is told."""
+    folder = tmp_path / "overlays"
+    settings = PredictSettings(output=tmp_path / "out.csv", overlays=folder, overwrite=True)
+    outputs = Outputs.of(settings)
+    outputs.check(Plan(()), overwrite=True)
+    assert outputs.left_over() == []
+    (folder / "old.png").write_bytes(b"")
+    (said,) = outputs.left_over()
+    assert "1 files" in said and str(folder) in said

@@ -115,10 +115,10 @@ def _read_chunks(data: bytes) -> _Chunks:
                 raise Damaged(f"The checksum of a PNG chunk ({kind.decode()}) is wrong.")
             if kind == b"PLTE":
                 chunks.palette = bytes(body)
-            elif kind == b"tRNS":
-                chunks.transparent = bytes(body)
-            else:
+            elif kind == b"IDAT":
                 parts.append(body)
+            elif not parts:  # behind the pixels it would come too late
+                chunks.transparent = bytes(body)
     chunks.compressed = b"".join(parts)
     return chunks
 

@@ -92,7 +92,7 @@ def read_samples(data: bytes, page: Directory, grid: Grid) -> NDArray[Any]:
     if compression == NONE:
         predictor = 1  # as libtiff: the tag belongs to the codecs
     reverse = page.number(FILL_ORDER, 1) == 2
-    tables = bytes(page.numbers(JPEG_TABLES))
+    tables = page.octets(JPEG_TABLES)
     out = np.empty(
         (grid.height, grid.width, grid.samples * grid.planes), grid.dtype.newbyteorder("=")
     )
@@ -152,7 +152,7 @@ def _decompress(block: memoryview, compression: int, size: int) -> NDArray[np.ui
         from kernels.packbits import decode_packbits
 
         out = decode_packbits(compressed, size)
-    elif compressed[0] == 0 and compressed[1:2] & 1:  # as libtiff tells them apart
+    elif block[0] == 0 and len(block) > 1 and block[1] & 1:  # as libtiff tells them apart
         raise Damaged("LZW as it was before TIFF 6.0 is not read here; save the file as PNG.")
     else:
         from kernels.lzw import decode_lzw

@@ -45,6 +45,13 @@ class Directory:
             raise Damaged(f"TIFF tag {tag} does not hold whole numbers.")
         return tuple(int(v) for v in value)
 
+    def octets(self, tag: int) -> bytes:
+        """The tag's bytes, none where it is missing. Raises `Damaged` as `numbers` does."""
+        try:
+            return bytes(self.numbers(tag))
+        except ValueError:
+            raise Damaged(f"TIFF tag {tag} does not hold bytes.") from None
+
     def number(self, tag: int, default: int) -> int:
         """The tag's first whole number."""
         values = self.numbers(tag)

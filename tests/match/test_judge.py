@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forgecli.match.features import FEATURES
+from forgecli.match.judge import Judge, Tree, default_judge, judge_from
+
+COLUMNS = len(FEATURES)
+Node = dict[str, Any]
+
+
+def grow_tree(random: np.random.Generator, depth: int) -> Node:
+    """A tree of dicts: an inner node has a feature, a leaf has none."""
+    if depth == 0 or random.random() < 0.3:
+        return {"value": float(random.normal())}
+    return {
+        "feature": int(random.integers(COLUMNS)),
+        "threshold": float(random.integers(-2, 3)),
+        "left": grow_tree(random, depth - 1),
+        "right": grow_tree(random, depth - 1),
+    }
+
+
+def value_of(node: Node, sample: np.ndarray) -> float:
+    """The plain recursive reading of a tree."""
+    if "feature" not in node:
+        return float(node["value"])
+    side = "left" if sample[node["feature"]] <= node["threshold"] else "right"
+    return value_of(node[side], sample)
+
+
+def flat(node: Node) -> dict[str, list[Any]]:
+    """The arrays of a tree, as the document holds them."""
+    table: dict[str, list[Any]] = {
+        name: [] for name in ("feature", "threshold", "left", "right", "value")
+    }
+
+    def add(node: Node) -> int:
+        number = len(table["value"])
+        leaf = "feature" not in node
+        table["feature"].append(-2 if leaf else node["feature"])
+        table["threshold"].append(0.0 if leaf else node["threshold"])
+        table["left"].append(-1)
+        table["right"].append(-1)
+        table["value"].append(node["value"] if leaf else 0.0)
+        if not leaf:
+            table["left"][number] = add(node["left"])
+            table["right"][number] = add(node["right"])
+        return number
+
+    add(node)
+    return table
+
+
+def tree_from(node: Node) -> Tree:
+    return judge_from(document([node])).trees[0]
+
+
+def document(trees: list[Node]) -> dict[str, Any]:
+    return {
+        "features": list(FEATURES),
+        "base": -1.5,
+        "trees": [flat(tree) for tree in trees],
+        "slope": 0.8,
+        "offset": 0.3,
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 5), st.integers(0, 20))
+def test_a_tree_is_read_as_the_recursion_says(seed: int, depth: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    tree = grow_tree(random, depth)
+    # Whole numbers, so that many samples lie exactly on a threshold.
+    samples = random.integers(-3, 4, (count, COLUMNS)).astype(np.float64)
+    expected = [value_of(tree, sample) for sample in samples]
+    np.testing.assert_array_equal(tree_from(tree)(samples), expected)
+
+
+def test_what_cannot_be_measured_goes_right() -> None:
+    tree = {"feature": 2, "threshold": 0.0, "left": {"value": 1.0}, "right": {"value": 2.0}}
+    samples = np.zeros((3, COLUMNS))
+    samples[:, 2] = (np.nan, np.inf, -np.inf)
+    np.testing.assert_array_equal(tree_from(tree)(samples), [2, 2, 1])
+
+
+def test_evidence_is_the_sum_and_probability_its_logistic() -> None:
+    random = np.random.default_rng(1)
+    trees = [grow_tree(random, 3) for _ in range(5)]
+    judge = judge_from(document(trees))
+    samples = random.normal(size=(7, COLUMNS))
+    expected = [-1.5 + sum(value_of(tree, sample) for tree in trees) for sample in samples]
+    evidence = judge.evidence(samples)
+    np.testing.assert_allclose(evidence, expected)
+    np.testing.assert_allclose(
+        judge.probability(evidence), [1 / (1 + np.exp(-(0.8 * e + 0.3))) for e in expected]
+    )
+
+
+def test_no_candidates() -> None:
+    judge = judge_from(document([{"value": 1.0}]))
+    assert judge.evidence(np.empty((0, COLUMNS))).shape == (0,)
+    assert judge.probability(np.empty(0)).shape == (0,)
+
+
+@pytest.mark.filterwarnings("error")
+def test_probability_stays_within_bounds_for_any_evidence() -> None:
+    judge = Judge(base=0.0, trees=(), slope=1.0, offset=0.0)
+    probability = judge.probability(np.array([-1e5, -50.0, 0.0, 50.0, 1e5]))
+    assert probability[2] == 0.5
+    assert ((probability >= 0) & (probability <= 1)).all()
+    assert (np.diff(probability) >= 0).all()
+
+
+@pytest.mark.parametrize("change", ["less", "more", "other order"])
+def test_a_judge_of_other_features_is_refused(change: str) -> None:
+    wrong = document([{"value": 1.0}])
+    names = wrong["features"]
+    wrong["features"] = {
+        "less": names[:-1],
+        "more": [*names, "colour"],
+        "other order": names[::-1],
+    }[change]
+    with pytest.raises(ValueError, match=r"fit it again with python -m bench\.judge"):
+        judge_from(wrong)
+
+
+def test_the_judge_that_comes_with_forge_can_be_read() -> None:
+    judge = default_judge()
+    assert judge.slope > 0
+    assert len(judge.trees) > 0
+    probability = judge.probability(judge.evidence(np.zeros((2, COLUMNS))))
+    assert ((probability > 0) & (probability < 1)).all()
+    for tree in judge.trees:
+        inner = tree.left >= 0
+        assert ((tree.feature >= 0) & (tree.feature < COLUMNS))[inner].all()
+        assert (tree.right >= 0)[inner].all()
+        # Children come after their parent, so reading a tree ends.
+        number = np.arange(len(tree.left))
+        assert (tree.left > number)[inner].all()
+        assert (tree.right > number)[inner].all()
+        assert max(tree.left.max(), tree.right.max()) < len(tree.left)
