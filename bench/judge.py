@@ -195,6 +195,9 @@ def fit(samples: Samples) -> dict[str, Any]:
             "authentic": int((~samples.forged).sum()),
             "candidates": len(samples.overlap),
             "copies": int(copies.sum()),
+            "forged_with_a_copy_among_candidates": round(
+                float((copies_of[samples.forged] > 0).mean()), 4
+            ),
             "versions": machine()["versions"],
         },
         "out_of_fold": _operating_points(score, samples.forged),
