@@ -118,7 +118,9 @@ def test_a_mask_lands_where_its_map_says(affine: Affine) -> None:
         assert landed.area < 90
     else:
         assert overlap(landed.on(shape), expected) > 0.8
-        assert landed.area == pytest.approx(expected.sum(), rel=0.07)
+        # Two discs of pixels with one outline may differ by a share of the pixels on it.
+        on_outline = 2.0 * np.sqrt(np.pi * expected.sum())
+        assert abs(landed.area - int(expected.sum())) <= 0.3 * on_outline
 
 
 @few
