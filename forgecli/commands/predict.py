@@ -101,7 +101,7 @@ def predict(
         float | None,
         typer.Option(
             metavar="T",
-            help="Flag images whose score is T or more, 0 to 1. Default: the detector's, 0.5.",
+            help="Flag images whose score is T or more, 0 to 1. Default: the detector's, 0.7.",
             rich_help_panel=_WHAT,
         ),
     ] = None,

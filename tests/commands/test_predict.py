@@ -187,3 +187,14 @@ def test_settings_of_the_match_detector_are_checked(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "unknown key 'no_such_setting' in [match]" in done.stderr
+
+
+def test_the_help_and_the_readme_name_the_threshold_in_use() -> None:
+    from pathlib import Path
+
+    from forgecli.match.settings import MatchSettings
+
+    number = f"{MatchSettings().threshold:g}"
+    root = Path(__file__).parents[2]
+    assert f"the detector's, {number}." in (root / "docs/cli.md").read_text("utf-8")
+    assert f"`--threshold` on ({number})" in (root / "README.md").read_text("utf-8")
