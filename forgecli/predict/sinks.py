@@ -10,6 +10,7 @@ from pathlib import Path
 from forgecli.atomic import Draft
 from forgecli.predict.plan import Plan
 from forgecli.predict.tasks import Outcome
+from forgecli.spreadsheet import in_a_cell
 
 NO_IMAGE = "no-image"
 """Status of a row whose id the sample submission names and no image has."""
@@ -110,11 +111,3 @@ def details_row(outcome: Outcome) -> list[str]:
         in_a_cell(outcome.reason),
         in_a_cell("; ".join(outcome.warnings)),
     ]
-
-
-def in_a_cell(text: str) -> str:
-    """Text that a spreadsheet shows and does not run: what looks like a formula gets a quote.
-
-    Only for files that people open. A submission is read by programs and keeps its ids.
-    """
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

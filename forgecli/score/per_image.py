@@ -8,8 +8,8 @@ from pathlib import Path
 
 from forgecli.atomic import atomic_writer
 from forgecli.errors import UsageError
-from forgecli.predict.sinks import in_a_cell
 from forgecli.score.evaluate import ImageScore
+from forgecli.spreadsheet import in_a_cell
 
 COLUMNS = ("case_id", "score", "label", "n_true", "n_pred", "coverage", "problem")
 
