@@ -24,11 +24,12 @@ import numpy as np
 
 from bench.machine import Timing, arguments, ratio, table, write_results
 from forgecli.cases.discover import discover
+from forgecli.cores import available_cores
 from forgecli.detection import Case
 from forgecli.match.settings import MatchSettings
 from forgecli.predict.detectors import match_factory
 from forgecli.predict.examine import Examiner
-from forgecli.predict.pool import Pool, available_cores
+from forgecli.predict.pool import Pool
 from forgecli.predict.tasks import Outcome, Task, Work
 
 SIDES = ((320, 400), (512, 512), (700, 900), (1000, 1000))

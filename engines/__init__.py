@@ -1,1 +1,1 @@
-"""Inference engines: tensors in, probabilities out. The first engine arrives with `forge train`."""
+"""Inference engines: pictures as arrays in, logits out. Each file brings what its name says."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forgecli import __version__
-from forgecli.commands import predict, score, synth, truth
+from forgecli.commands import compare, inspect, predict, score, synth, train, truth, tune
 from forgecli.console import fail, stderr
 from forgecli.errors import ExitCode, ForgeError
 
@@ -22,8 +22,12 @@ app = typer.Typer(
 )
 app.command("predict", help=predict.HELP)(predict.predict)
 app.command("score", help=score.HELP)(score.score)
+app.command("compare", help=compare.HELP)(compare.compare)
+app.command("inspect", help=inspect.HELP)(inspect.inspect)
+app.command("train", help=train.HELP)(train.train)
 app.command("truth", help=truth.HELP)(truth.truth)
 app.command("synth", help=synth.HELP)(synth.synth)
+app.command("tune", help=tune.HELP)(tune.tune)
 
 
 def _version(wanted: bool) -> None:

@@ -45,3 +45,12 @@ def fail(error: ForgeError) -> None:
     stderr.print(Text.assemble(("error: ", "bold red"), place, what))
     if error.mend:
         stderr.print(Text.assemble(("  try: ", "bold"), printable(error.mend, keep="\n")))
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

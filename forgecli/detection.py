@@ -103,10 +103,11 @@ class Detection:
         shape: (H, W) in pixels; (0, 0) where not even the header could be read.
         instances: empty means authentic.
         score: from 0 to 1, higher where a copied region is more likely.
-        evidence: the pairs behind the instances.
+        evidence: the pairs behind the instances; a network gives none.
         reason: why the status is not `ok`; a sentence for a user.
         warnings: what was odd about the file but could be read all the same.
         seconds: wall time by stage.
+        found_by: ``match`` or ``segment``: whose word it is; empty if nobody's.
     """
 
     case_id: str
@@ -118,6 +119,7 @@ class Detection:
     reason: str = ""
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    found_by: str = ""
 
 
 class Detector(Protocol):

@@ -15,16 +15,22 @@ HELP = (
     "[bold]IMAGES[/bold] are files, folders, patterns, [bold]@list.txt[/bold], or [bold]-[/bold] "
     "for a list on stdin. Every image gets one row. One that cannot be read is "
     "[bold]authentic[/bold] there, its reason is in the details file, and the exit code is 3.\n\n"
+    "[bold]match[/bold] finds what stands in an image twice, without training. "
+    "[bold]segment[/bold] asks a network that forge train made. In [bold]fused[/bold] match "
+    "decides, and where it is silent the network may speak if it is sure.\n\n"
     "Every option but --config and --json may also stand in the table [bold]\\[predict][/bold] of "
-    "a TOML file, or in an environment variable such as [bold]FORGE_PREDICT_WORKERS[/bold]. Flags "
-    "win over the environment, the environment over the file. The detector's own settings are in "
-    "the table [bold]\\[match][/bold] and in [bold]FORGE_MATCH_*[/bold].\n\n"
+    "a TOML file, or in an environment variable such as [bold]FORGE_PREDICT_WORKERS[/bold]; those "
+    "of the network, but --model, in [bold]\\[segment][/bold] and [bold]FORGE_SEGMENT_*[/bold], "
+    "where also pixel, min-area, quantile, gate, fused-gate, view and overlap may stand. Flags win "
+    "over the environment, the environment over the file, all of them over the checkpoint. The "
+    "settings of match are in [bold]\\[match][/bold] and in [bold]FORGE_MATCH_*[/bold].\n\n"
     "Exit codes: 0 all done, 1 failed, 2 wrong use, 3 some images failed, 130 interrupted (the "
     "rows that were done are there)."
 )
 
 _WHERE = "Where the results go"
 _WHAT = "What counts"
+_NETWORK = "The network of segment and fused"
 _HOW = "How it runs"
 
 
@@ -34,8 +40,68 @@ def predict(
         typer.Argument(metavar="IMAGES", help="Files, folders, patterns, @list.txt or -."),
     ],
     detector: Annotated[
-        Literal["match"] | None,
-        typer.Option(help="What looks at the images. Default: match.", rich_help_panel=_WHAT),
+        Literal["match", "segment", "fused"] | None,
+        typer.Option(
+            help="What looks at the images. Default: segment with --model, match without.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The network: NAME.safetensors of forge train, with NAME.json beside it.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    engine: Annotated[
+        Literal["auto", "torch"] | None,
+        typer.Option(help="What runs it. Default: auto.", rich_help_panel=_NETWORK),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda:0|mps",
+            help="Where it runs; auto takes a GPU if there is one. Default: auto.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16"] | None,
+        typer.Option(help="Of its arithmetic. Default: fp32.", rich_help_panel=_NETWORK),
+    ] = None,
+    instances: Annotated[
+        Literal["merged", "components", "matched"] | None,
+        typer.Option(
+            help="merged: all that it outlines is one instance. components: each connected "
+            "component is. matched: components that show the same content are. Default: the "
+            "checkpoint's.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    tta: Annotated[
+        Literal["none", "flip", "d4"] | None,
+        typer.Option(
+            help="Forms of the image that are averaged. flip: mirrored, upside down, both. d4: "
+            "these, and all turned by a quarter. Default: none.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PX",
+            help="The long side it sees, or the side of its tiles. Default: the checkpoint's.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tiles and forms at once, at most. Default: 8.",
+            rich_help_panel=_NETWORK,
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -101,7 +167,8 @@ def predict(
         float | None,
         typer.Option(
             metavar="T",
-            help="Flag images whose score is T or more, 0 to 1. Default: the detector's, 0.7.",
+            help="Flag images whose score is T or more, 0 to 1. Default: the detector's, 0.7. Of "
+            "segment: the gate of its checkpoint.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -134,7 +201,8 @@ def predict(
         typer.Option(
             metavar="N",
             help="Images at work at the same time, each in its own process, so that a crash costs "
-            "one image; 0: no other process. Default: one per core.",
+            "one image; 0: no other process. Default: one per core; with a network on a GPU 1, "
+            "or up to 4 of fused.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -150,7 +218,7 @@ def predict(
     from forgecli import console
     from forgecli.cases.discover import discover
     from forgecli.config import read_config, resolve
-    from forgecli.predict.detectors import TABLES, match_factory, match_settings
+    from forgecli.predict.detectors import TABLES, choose
     from forgecli.predict.job import run
     from forgecli.predict.outputs import Outputs
     from forgecli.predict.plan import plan_rows
@@ -159,6 +227,7 @@ def predict(
 
     flags = {
         "detector": detector,
+        "model": model,
         "output": output,
         "sample_submission": sample_submission,
         "masks": masks,
@@ -181,24 +250,38 @@ def predict(
         environment=os.environ,
         flags=flags,
     )
-    match = match_settings(tables, config, os.environ)
-    if settings.threshold is not None:  # the detector outlines only what it flags
-        match = replace(match, threshold=settings.threshold)
-    settings = replace(settings, threshold=match.threshold)
+    network = {
+        "engine": engine,
+        "device": device,
+        "precision": precision,
+        "instances": instances,
+        "tta": tta,
+        "size": size,
+        "batch": batch,
+    }
+    chosen = choose(settings, config=tables, file=config, environment=os.environ, network=network)
+    settings = replace(
+        settings,
+        detector=chosen.name,
+        threshold=chosen.threshold,
+    )
     plan = plan_rows(discover(images, id_from=settings.id_from), settings.sample_submission)
     outputs = Outputs.of(settings)
     outputs.check(plan, overwrite=settings.overwrite)
-    for text in (*plan.warnings(), *outputs.left_over()):
+    for text in chosen.notes:
+        console.note(text)
+    for text in (*chosen.warnings, *plan.warnings(), *outputs.left_over()):
         console.warn(text)
 
     summary = run(
         plan,
         settings,
-        match_factory(match),
+        chosen.make,
         outputs,
         progress=progress_on(console.stderr, plan.images),
         voice=console,
-        detector_settings=match,
+        detector_settings=chosen.record,
+        most_workers=chosen.most_workers,
     )
 
     for line in [*summary.as_lines(), *outputs.as_lines(summary)]:

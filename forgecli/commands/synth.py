@@ -70,12 +70,11 @@ def synth(
     if authentic is None or output is None:
         raise UsageError("AUTHENTIC and --output are needed.", mend="forge synth FOLDER -o DATASET")
 
-    import os
-
     from rich.console import Console
     from rich.progress import track
 
     from forgecli import console
+    from forgecli.cores import available_cores
     from forgecli.synth.dataset import Job, write_dataset
     from forgecli.synth.sources import list_sources, part_of
     from forgecli.synth.summary import Summary, table
@@ -83,7 +82,7 @@ def synth(
     files = part_of(list_sources(authentic, sources), part, test_share=test_share, by=split_by)
     job = Job(files, wanted, seed, output)
     cases = track(
-        write_dataset(job, count, workers or os.cpu_count() or 1),
+        write_dataset(job, count, workers or available_cores()),
         "making cases",
         total=count,
         console=console.stderr,

@@ -44,7 +44,7 @@ class MatchDetector:
     def _one(self, picture: Picture) -> Detection:
         shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
         if min(shape) == 0:
-            return Detection(case_id=picture.case_id, shape=shape)
+            return Detection(case_id=picture.case_id, shape=shape, found_by="match")
         found = search(picture.pixels, self.settings)
         started = time.perf_counter()
         judge = self.judge()
@@ -65,4 +65,5 @@ class MatchDetector:
             score=score,
             evidence=pairs,
             seconds=seconds,
+            found_by="match",
         )

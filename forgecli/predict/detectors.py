@@ -2,19 +2,119 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forgecli.config import resolve
 from forgecli.detection import Detector
+from forgecli.errors import UsageError
+from forgecli.predict.settings import DetectorName, PredictSettings
 
 if TYPE_CHECKING:
     from forgecli.match.settings import MatchSettings
+    from forgecli.segment.plan import SegmentPlan
+    from forgecli.segment.settings import SegmentSettings
 
-TABLES = ("predict", "match")
+TABLES = ("predict", "match", "segment")
 """Tables of a configuration file: one for the job, one for every detector."""
+
+_ON_ONE_GPU = 4
+"""Workers of `fused` on a GPU: match keeps cores busy, and each worker holds a network there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A detector with all that was asked of it.
+
+    Attributes:
+        name: of the detector.
+        make: makes one; it can be sent to another process.
+        threshold: score from which it flags an image.
+        record: all that decides what it finds, as plain JSON values.
+        most_workers: as many are of use where the user does not say; None: one per core.
+        notes, warnings: what a user may want to know, and should know.
+    """
+
+    name: DetectorName
+    make: Callable[[], Detector]
+    threshold: float
+    record: dict[str, Any]
+    most_workers: int | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def choose(
+    settings: PredictSettings,
+    *,
+    config: Mapping[str, Mapping[str, Any]],
+    file: Path | None,
+    environment: Mapping[str, str],
+    network: Mapping[str, Any],
+) -> Chosen:
+    """The detector that was asked for, looked at as far as can be before the work starts.
+
+    Args:
+        settings: of the job; `detector`, `model` and `threshold` count here.
+        config, file, environment: as for `forgecli.config.resolve`.
+        network: flags of the table ``[segment]``.
+
+    Raises:
+        UsageError: an unknown name, a value that cannot be, a checkpoint that is missing, a device
+            that is not there.
+        ForgeError: the checkpoint is not one of ours.
+    """
+    match = match_settings(config, file, environment)
+    segment = segment_settings(config, file, environment, network)
+    name: DetectorName = settings.detector or ("segment" if settings.model else "match")
+    if name != "segment" and settings.threshold is not None:
+        match = replace(match, threshold=settings.threshold)  # it outlines only what it flags
+    if name == "match":
+        given = [flag for flag, value in network.items() if value is not None]
+        if given:
+            flag = "--" + given[0].replace("_", "-")
+            raise UsageError(
+                f"{flag} is for networks, and match has none.",
+                mend="name a checkpoint with --model, or leave it out",
+            )
+        return Chosen("match", match_factory(match), match.threshold, _match_record(match))
+    if settings.model is None:
+        raise UsageError(
+            f"--detector {name} needs a network.",
+            mend="name a checkpoint with --model FILE.safetensors",
+        )
+    from forgecli.segment.plan import SegmentPlan
+
+    if name == "segment" and settings.threshold is not None:
+        segment = replace(segment, gate=settings.threshold)
+    plan = SegmentPlan.of(settings.model, segment)
+    notes = (f"network: {plan.model} on {plan.device}, {plan.precision}",)
+    on_gpu = plan.device != "cpu"
+    if name == "segment":
+        return Chosen(
+            name,
+            partial(_make_segment, plan),
+            plan.thresholds.gate,
+            plan.as_record(),
+            most_workers=1 if on_gpu else None,
+            notes=notes,
+        )
+    never = "the checkpoint has no fused_gate (forge tune finds one): match alone decides"
+    return Chosen(
+        name,
+        partial(_make_fused, match, plan),
+        match.threshold,
+        {"match": _match_record(match), "segment": plan.as_record()},
+        most_workers=_ON_ONE_GPU if on_gpu else None,
+        notes=notes,
+        warnings=(never,) if plan.thresholds.fused_gate is None else (),
+    )
 
 
 def match_settings(
@@ -35,12 +135,54 @@ def match_settings(
     )
 
 
+def segment_settings(
+    config: Mapping[str, Mapping[str, Any]],
+    file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+) -> SegmentSettings:
+    """The network's settings: table ``[segment]`` < ``FORGE_SEGMENT_*`` < flags.
+
+    Args:
+        config, file, environment, flags: as for `forgecli.config.resolve`.
+
+    Raises:
+        UsageError: an unknown name or a value that cannot be.
+    """
+    from forgecli.segment.settings import SegmentSettings
+
+    return resolve(
+        SegmentSettings, "segment", config=config, file=file, environment=environment, flags=flags
+    )
+
+
 def match_factory(settings: MatchSettings) -> Callable[[], Detector]:
     """Makes match detectors; it can be sent to another process."""
     return partial(_make_match, settings)
+
+
+def _match_record(settings: MatchSettings) -> dict[str, Any]:
+    """The settings, and what the judge was fitted to be."""
+    judge = files("forgecli.match").joinpath("judge.json").read_bytes()
+    return {**dataclasses.asdict(settings), "judge_sha256": hashlib.sha256(judge).hexdigest()}
 
 
 def _make_match(settings: MatchSettings) -> Detector:
     from forgecli.match.detector import MatchDetector
 
     return MatchDetector(settings)
+
+
+def _make_segment(plan: SegmentPlan) -> Detector:
+    from forgecli.segment.detector import SegmentDetector
+
+    return SegmentDetector(plan)
+
+
+def _make_fused(match: MatchSettings, plan: SegmentPlan) -> Detector:
+    from forgecli.fused import FusedDetector
+
+    gate = plan.thresholds.fused_gate
+    if gate is not None:  # it outlines from its gate on, and here that is this one
+        plan = replace(plan, thresholds=replace(plan.thresholds, gate=gate))
+    return FusedDetector(_make_match(match), _make_segment(plan), match.threshold, gate)

@@ -13,11 +13,12 @@ from forgecli.detection import Detection, Instance, Runs
 def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
     """One line without its end. All that the detector outlined is there, submitted or not.
 
-    Keys: case_id, status, reason, shape [H, W], score, flagged; instances, each with area in
-    pixels, submitted (whether it is in the submission) and regions, each with area and box
-    [left, top, right, bottom] (right and bottom exclusive); pairs, each with instance, first and
-    second (indices), affine (2 x 3: a point (x, y, 1) of the first region to (x, y) of the
-    second), mirrored, inliers, correlation.
+    Keys: case_id, status, reason, shape [H, W], score, flagged; found_by, ``match`` or ``segment``
+    (a network gives instances and no pairs), empty for an image without a detection; instances,
+    each with area in pixels, submitted (whether it is in the submission) and regions, each with
+    area and box [left, top, right, bottom] (right and bottom exclusive); pairs, each with instance,
+    first and second (indices), affine (2 x 3: a point (x, y, 1) of the first region to (x, y) of
+    the second), mirrored, inliers, correlation.
 
     Args:
         detection: of one image.
@@ -32,6 +33,7 @@ def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
         "shape": [int(side) for side in detection.shape],
         "score": _number(detection.score),
         "flagged": bool(flagged),
+        "found_by": detection.found_by,
         "instances": [
             {
                 "area": int(instance.runs[:, 1].sum()),

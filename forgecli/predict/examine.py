@@ -14,6 +14,10 @@ from forgecli.predict.evidence import evidence_line
 from forgecli.predict.masks import write_mask
 from forgecli.predict.tasks import AUTHENTIC, Outcome, Task, Work
 
+_MOST_DRAWN = 100
+"""Instances in an overlay, the first: a network may outline thousands of specks, one each."""
+_NO_MEMORY = ("Insufficient memory", "out of memory", "can't allocate memory")
+
 
 class Examiner:
     """Looks at one case after the other with one detector. Whatever a case does, it returns."""
@@ -76,7 +80,7 @@ class Examiner:
         if task.overlay is not None:
             from forgecli.report.overlay import write_overlay
 
-            write_overlay(task.overlay, picture, only(detection, flagged))
+            write_overlay(task.overlay, picture, only(detection, flagged[:_MOST_DRAWN]))
 
     def _detect(self, case: Case) -> tuple[Picture | None, Detection, bool]:
         """Read a case and detect: the picture if there is one, the detection, out of memory."""
@@ -111,8 +115,8 @@ class Examiner:
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether Python, NumPy or OpenCV say that memory ran out."""
-    return isinstance(error, MemoryError) or "Insufficient memory" in str(error)
+    """Whether Python, NumPy, OpenCV or PyTorch, on whatever device, say that memory ran out."""
+    return isinstance(error, MemoryError) or any(said in str(error) for said in _NO_MEMORY)
 
 
 def _without(case: Case, status: Status, reason: str) -> Detection:

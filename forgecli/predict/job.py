@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from forgecli.atomic import OutputError
+from forgecli.cores import available_cores
 from forgecli.detection import Detector
 from forgecli.errors import ForgeError
 from forgecli.predict.outputs import Outputs
 from forgecli.predict.plan import Plan
-from forgecli.predict.pool import Pool, available_cores
+from forgecli.predict.pool import Pool
 from forgecli.predict.progress import Progress
 from forgecli.predict.record import write_record
 from forgecli.predict.results import Results
 from forgecli.predict.settings import PredictSettings
-from forgecli.predict.stop import StopSignals
 from forgecli.predict.summary import Summary
 from forgecli.predict.tasks import Outcome, Task, Work
+from forgecli.stop import StopSignals
 
 
 class Voice(Protocol):
@@ -40,7 +41,8 @@ def run(
     *,
     progress: Progress,
     voice: Voice,
-    detector_settings: object,
+    detector_settings: Mapping[str, Any],
+    most_workers: int | None = None,
 ) -> Summary:
     """Examine all images and write all files.
 
@@ -53,13 +55,14 @@ def run(
         outputs: the files, checked.
         progress: shows how far it is.
         voice: says what comes up.
-        detector_settings: a dataclass, for the record of the run.
+        detector_settings: what decides what it finds, for the record of the run.
+        most_workers: limit of the workers where the settings leave their number open.
 
     Raises:
         ForgeError: the detector cannot start, or the submission cannot be written. The rows
             written until then are kept.
     """
-    job = _Job(plan, settings, make_detector, outputs, voice)
+    job = _Job(plan, settings, make_detector, outputs, voice, most_workers)
     stopping = "stopping: keeping the rows that are done"
     with progress, StopSignals(lambda: voice.note(stopping)) as signals:
         summary = job.run(progress, signals)
@@ -79,6 +82,7 @@ class _Job:
         make_detector: Callable[[], Detector],
         outputs: Outputs,
         voice: Voice,
+        most_workers: int | None,
     ) -> None:
         self._plan = plan
         self._outputs = outputs
@@ -94,7 +98,8 @@ class _Job:
             mask_format=settings.mask_format,
             evidence=outputs.evidence is not None,
         )
-        wanted = available_cores() if settings.workers is None else settings.workers
+        of_use = min(available_cores(), most_workers or available_cores())
+        wanted = of_use if settings.workers is None else settings.workers
         self._workers = min(wanted, plan.images)
         self._disk_full = False
         self._without_pictures: set[int] = set()

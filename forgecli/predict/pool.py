@@ -7,7 +7,6 @@ much memory. Both are one failed row here: the worker is replaced and the batch 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,21 +15,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic, sleep
 
+from forgecli.cores import available_cores, threads_of_children
 from forgecli.errors import ForgeError
 from forgecli.predict.tasks import Outcome, Task, Work, lost
-from forgecli.predict.worker import TERMINATED, serve, threads_of_children
+from forgecli.predict.worker import TERMINATED, serve
 
 _TICK = 0.2
 """Seconds between two looks at whether to stop."""
 _PATIENCE = 3.0
 """Seconds a worker gets to end by itself."""
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,8 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
-from forgecli.predict.summary import Summary, clock
+from forgecli.console import clock
+from forgecli.predict.summary import Summary
 
 _EVERY = 10.0
 """Seconds between two lines in a log."""

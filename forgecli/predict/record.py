@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,28 @@ from forgecli.predict.settings import PredictSettings
 from forgecli.predict.summary import Summary
 
 _DISTRIBUTIONS = ("numpy", "scipy", "numba", "opencv-python-headless", "simplejpeg", "deflate")
+_OF_NETWORKS = ("torch", "torchvision", "segmentation-models-pytorch", "timm")
 _JUDGING = ("detector", "threshold", "min_area", "max_pixels")
 """Settings that can change an annotation; the others say where things go."""
 
 
-def settings_hash(settings: PredictSettings, detector: object) -> str:
+def settings_hash(settings: PredictSettings, detector: Mapping[str, Any]) -> str:
     """sha256 over everything asked for that can change an annotation, and the version of forge.
 
     Args:
         settings: of the job.
-        detector: the detector's own settings, a dataclass.
+        detector: all that decides what the detector finds: its settings, and a hash of what was
+            fitted or trained. Plain JSON values.
     """
     asked = {name: getattr(settings, name) for name in _JUDGING}
-    asked["detector_settings"] = _plain(detector)
+    asked["detector_settings"] = dict(detector)
     asked["forge"] = forgecli.__version__
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def write_record(path: Path, settings: PredictSettings, detector: object, summary: Summary) -> None:
+def write_record(
+    path: Path, settings: PredictSettings, detector: Mapping[str, Any], summary: Summary
+) -> None:
     """Write settings, versions, counts and the hash as JSON. No time, no place, no machine: the
     same run gives the same bytes.
 
@@ -45,6 +50,7 @@ def write_record(path: Path, settings: PredictSettings, detector: object, summar
     Raises:
         OutputError: it cannot be written.
     """
+    distributions = _DISTRIBUTIONS + (() if settings.detector == "match" else _OF_NETWORKS)
     counts = summary.as_json(str(settings.output))
     for varying in ("seconds", "images_per_second"):
         del counts[varying]
@@ -52,16 +58,16 @@ def write_record(path: Path, settings: PredictSettings, detector: object, summar
         "forge": forgecli.__version__,
         "settings_hash": settings_hash(settings, detector),
         "settings": _plain(settings),
-        "detector_settings": _plain(detector),
+        "detector_settings": dict(detector),
         "counts": counts,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **_versions(distributions)},
     }
     with atomic_writer(path, newline="\n") as file:
         json.dump(record, file, indent=2)
         file.write("\n")
 
 
-def _plain(settings: Any) -> dict[str, Any]:
+def _plain(settings: PredictSettings) -> dict[str, Any]:
     values = dataclasses.asdict(settings)
     return {
         name: value.as_posix() if isinstance(value, Path) else value
@@ -69,9 +75,9 @@ def _plain(settings: Any) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions(distributions: Iterable[str]) -> dict[str, str]:
     found = {}
-    for name in _DISTRIBUTIONS:
+    for name in distributions:
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # OpenCV has several names

@@ -8,13 +8,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+DetectorName = Literal["match", "segment", "fused"]
+
 
 @dataclass(frozen=True, slots=True)
 class PredictSettings:
     """The options of the batch job; `forgecli.commands.predict` says the same to users.
 
     Attributes:
-        detector: which detector looks at the images.
+        detector: which detector looks at the images; None: segment where there is a model, else
+            match.
+        model: the checkpoint of segment and fused.
         output: the submission; the details and the record of the run are written beside it.
         sample_submission: gives the rows and their order.
         masks: folder for one mask per flagged image.
@@ -26,12 +30,13 @@ class PredictSettings:
         min_area: an instance (source and copies together) with fewer pixels is dropped.
         max_pixels: larger images are not decoded. The default is a square of 14,142.
         workers: images at work at the same time, each in a process of its own; 0 does all in the
-            one process there is; None takes as many as there are cores.
+            one process there is; None takes as many as there are cores, or what suits a GPU.
         id_from: whether an id is the file's name or its path below the folder.
         overwrite: whether outputs may replace what is there.
     """
 
-    detector: Literal["match"] = "match"
+    detector: DetectorName | None = None
+    model: Path | None = None
     output: Path = Path("submission.csv")
     sample_submission: Path | None = None
     masks: Path | None = None

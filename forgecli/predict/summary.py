@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from forgecli.console import printable
+from forgecli.console import clock, printable
 from forgecli.detection import Status
 from forgecli.errors import ExitCode
 from forgecli.predict.plan import Plan
@@ -136,12 +136,3 @@ class Summary:
         if self.cut_short:
             lines.append("not written to the end: " + ", ".join(map(printable, self.cut_short)))
         return lines
-
-
-def clock(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

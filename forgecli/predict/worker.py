@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
@@ -26,30 +24,6 @@ tasks, that one is done."""
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a worker that was told to end by SIGTERM."""
-
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
-
-
-@contextmanager
-def threads_of_children(threads: int) -> Iterator[None]:
-    """Give processes started in the block this many threads for each numeric library.
-
-    The libraries read these variables when they are loaded, so a child cannot set them for itself.
-    What the user has set is left alone.
-    """
-    ours = [name for name in _THREAD_VARIABLES if name not in os.environ]
-    os.environ.update(dict.fromkeys(ours, str(threads)))
-    try:
-        yield
-    finally:
-        for name in ours:
-            del os.environ[name]
 
 
 def serve(pipe: Connection, work: Work, threads: int) -> None:

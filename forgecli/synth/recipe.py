@@ -8,7 +8,7 @@ comment says otherwise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from pydantic import AfterValidator
 
 from forgecli.config import read_config, resolve
 from forgecli.errors import UsageError
+from forgecli.toml import toml_text
 
 Weight = Annotated[float, limits.Ge(0), limits.Le(1e6)]
 Probability = Annotated[float, limits.Ge(0), limits.Le(1)]
@@ -270,13 +271,4 @@ def weights_of(table: Mix | Paste | Negatives) -> dict[str, float]:
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe as TOML that `load_recipe` reads back to an equal one."""
-    lines: list[str] = []
-    for name, table in recipe.tables().items():
-        lines += [f"[{name}]", *(f"{key} = {_value(item)}" for key, item in table.items()), ""]
-    return "\n".join(lines)
-
-
-def _value(item: int | float | Sequence[float]) -> str:
-    if isinstance(item, int | float):
-        return repr(item)
-    return "[" + ", ".join(repr(part) for part in item) + "]"
+    return toml_text(recipe.tables())

@@ -7,13 +7,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from forgecli import app
 from forgecli.predict import detectors
+from forgecli.segment.preprocess import Preprocess
+from forgecli.segment.thresholds import Thresholds
 from tests.predict.fakes import FakeDetector, FakeSettings, draw
+from tests.segment.checkpoints import write_checkpoint
 
 Forge = Callable[..., tuple[int, str, str]]
 FORGE = (sys.executable, "-c", "from forgecli.app import main; main()")
@@ -143,17 +147,22 @@ def test_folder_of_unreadable_files_is_exit_code_1(forge: Forge) -> None:
 
 def test_defaults_in_the_help_are_the_defaults() -> None:
     from forgecli.predict.settings import PredictSettings
+    from forgecli.segment.settings import SegmentSettings
 
     said = (Path(app.__file__).parent / "commands" / "predict.py").read_text()
     settings = PredictSettings()
     for value in (
-        settings.detector,
         settings.output,
         settings.mask_format,
         settings.min_area,
         settings.id_from,
         settings.max_pixels,
     ):
+        assert f"Default: {value}." in said
+    network = SegmentSettings()
+    for value in (
+        network.engine, network.device, network.precision, network.tta, network.batch
+    ):  # fmt: skip
         assert f"Default: {value}." in said
 
 
@@ -198,3 +207,84 @@ def test_the_help_and_the_readme_name_the_threshold_in_use() -> None:
     root = Path(__file__).parents[2]
     assert f"the detector's, {number}." in (root / "docs/cli.md").read_text("utf-8")
     assert f"`--threshold` on ({number})" in (root / "README.md").read_text("utf-8")
+
+
+def test_the_program_with_a_network(tmp_path: Path) -> None:
+    weights = write_checkpoint(
+        tmp_path / "net.safetensors",
+        preprocess=Preprocess(size=64),
+        thresholds=Thresholds(pixel=0.0, gate=0.0),
+    )
+    draw(tmp_path / "in", "a.png", "b.png")
+    (tmp_path / "in" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = subprocess.run(
+        [*FORGE, "predict", "in", "--model", weights.name, "--device", "cpu", "--workers", "1",
+         "--overlays", "v", "--evidence", "e.jsonl", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "network: simple-cnn on cpu, fp32" in done.stderr and "Traceback" not in done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["flagged"], summary["unreadable"]) == (2, 1)
+    rows = {row["case_id"]: row["annotation"] for row in rows_of(tmp_path / "submission.csv")}
+    assert rows["a"] == rows["b"] == "[1, 2400]", "all of 40 x 60 pixels"
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == ["a.png", "b.png"]
+    lines = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    by_id = {line["case_id"]: line["found_by"] for line in lines}
+    assert by_id == {"a": "segment", "b": "segment", "bad": ""}
+    assert all(line["pairs"] == [] for line in lines)
+    record = json.loads((tmp_path / "submission.run.json").read_text())
+    assert record["settings"]["detector"] == "segment"
+    assert record["detector_settings"]["sha256"] == sha256(weights.read_bytes()).hexdigest()
+    assert record["detector_settings"]["thresholds"]["pixel"] == 0.0
+    assert record["versions"]["torch"]
+
+
+def test_a_damaged_network_is_told_once_and_before_any_row(tmp_path: Path) -> None:
+    weights = write_checkpoint(tmp_path / "net.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-5])
+    draw(tmp_path / "in", "a.png", "b.png")
+    done = subprocess.run(
+        [*FORGE, "predict", "in", "--model", weights.name, "--device", "cpu", "--workers", "2"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("is not a safetensors file") == 1 and "Traceback" not in done.stderr
+    assert not (tmp_path / "submission.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--detector", "segment"], "--model"),
+        (["--detector", "fused"], "--model"),
+        (["--tta", "d4"], "--tta is for networks"),
+        (["--model", "none.safetensors"], "none.safetensors"),
+        (["--model", "net.safetensors", "--device", "gpu"], "no device"),
+        (["--model", "net.safetensors", "--size", "7"], "--size"),
+        (["--model", "net.safetensors", "--batch", "0"], "--batch"),
+        (["--model", "net.safetensors", "--engine", "other"], "--engine"),
+        (["--model", "net.safetensors", "--instances", "other"], "--instances"),
+    ],
+)
+def test_wrong_use_of_a_network_is_exit_code_2_and_writes_nothing(
+    forge: Forge, arguments: list[str], said: str
+) -> None:
+    draw(Path("in"), "flag.png")
+    write_checkpoint(Path("net.safetensors"))
+    before = sorted(Path().rglob("*"))
+    code, out, err = forge("in", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err and "Traceback" not in err
+    assert sorted(Path().rglob("*")) == before
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as text:
+        return list(csv.DictReader(text))

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,5 +163,5 @@ def job(
         outputs,
         progress=watch or Watch(),
         voice=voice or Voice(),
-        detector_settings=FakeSettings(),
+        detector_settings=asdict(FakeSettings()),
     )

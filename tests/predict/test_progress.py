@@ -8,10 +8,11 @@ import json
 import pytest
 from rich.console import Console
 
+from forgecli.console import clock
 from forgecli.detection import Status
 from forgecli.errors import ExitCode
 from forgecli.predict.progress import _Lines, progress_on
-from forgecli.predict.summary import Summary, clock
+from forgecli.predict.summary import Summary
 from forgecli.predict.tasks import Outcome
 
 

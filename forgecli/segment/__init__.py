@@ -1,0 +1,1 @@
+"""The learned detector: networks, losses, training, and from probabilities to instances."""

@@ -1,0 +1,171 @@
+"""A trained network on disk: weights as safetensors, everything else as JSON beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forgecli.atomic import atomic_writer
+from forgecli.errors import ForgeError, UsageError
+from forgecli.segment.preprocess import Preprocess
+from forgecli.segment.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from forgecli.segment.models.network import Network
+
+FORMAT = 1
+"""The version of the JSON file; a reader refuses a later one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What has to be known about weights to use them, and what should be.
+
+    Attributes:
+        model: name in the registry.
+        arguments: what `registry.build` was given beside the name; never where weights came from.
+        preprocess: how pictures become input.
+        thresholds: how output becomes instances.
+        split: hash of the split of the data, so that no one validates on what was trained on.
+        metrics: what was measured at validation.
+        training: settings of the run, for the record.
+        versions: of forge, torch and other packages.
+        tuning: what `forge tune` says of the thresholds.
+    """
+
+    model: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    split: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)
+
+
+def card_file(weights: Path) -> Path:
+    """The JSON file of a file of weights."""
+    return weights.with_suffix(".json")
+
+
+def write_card(weights: Path, card: Card) -> None:
+    """Write the JSON file beside `weights`.
+
+    Raises:
+        OutputError: it cannot be written.
+        ValueError: a number of the card is NaN or infinite, which JSON cannot say.
+    """
+    with atomic_writer(card_file(weights)) as text:
+        document = {"format": FORMAT, **dataclasses.asdict(card)}
+        json.dump(document, text, indent=2, allow_nan=False)
+        text.write("\n")
+
+
+def read_card(weights: Path) -> Card:
+    """The card of a file of weights; either of the two files may be named.
+
+    Raises:
+        UsageError: a file is missing.
+        ForgeError: the JSON is not one of ours, or is of a later version.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    file = card_file(weights)
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}.",
+            file=file,
+            mend="a checkpoint is two files, NAME.safetensors and NAME.json; keep them together",
+        ) from error
+    except ValueError as error:
+        raise ForgeError(f"is not JSON: {error}.", file=file) from error
+    version = document.pop("format", None) if isinstance(document, dict) else None
+    if version != FORMAT:
+        raise ForgeError(
+            f"is not a checkpoint that this forge can read (format {version!r}).",
+            file=file,
+            mend="install the forge that wrote it",
+        )
+    try:
+        return TypeAdapter(Card).validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ForgeError(f"{where}: {first['msg']}.", file=file) from error
+
+
+def save_checkpoint(weights: Path, network: Network, card: Card) -> None:
+    """Write both files, each whole or not at all; the weights first.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    from safetensors.torch import save
+
+    with atomic_writer(weights, "wb") as file:
+        file.write(save(plain_tensors(network.state_dict())))
+    write_card(weights, card)
+
+
+def plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors takes them: on the CPU, in order, none sharing memory with another."""
+    seen: set[int] = set()
+    plain = {}
+    for name, value in tensors.items():
+        moved = value.detach().cpu().contiguous()
+        place = moved.untyped_storage().data_ptr()
+        if moved.numel() and place in seen:
+            moved = moved.clone()
+        seen.add(place)
+        plain[name] = moved
+    return plain
+
+
+def load_checkpoint(weights: Path) -> tuple[Network, Card]:
+    """The network on the CPU, ready to predict, and its card.
+
+    Raises:
+        UsageError: a file is missing, or the extra that networks need.
+        ForgeError: the files are damaged, or do not belong together.
+    """
+    weights = weights.with_suffix(".safetensors")
+    card = read_card(weights)
+    from forgecli.segment.models.registry import build
+
+    network = build(card.model, **card.arguments)
+    load_weights(network, weights)
+    return network.eval(), card
+
+
+def load_weights(network: Network, weights: Path) -> None:
+    """Put the tensors of a safetensors file into a network of the same build.
+
+    Raises:
+        UsageError: the file is missing.
+        ForgeError: it is damaged, or of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(weights))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror or error}.", file=weights) from error
+    except SafetensorError as error:
+        raise ForgeError(f"is not a safetensors file: {error}.", file=weights) from error
+    except RuntimeError as error:
+        what = str(error).splitlines()
+        raise ForgeError(
+            f"does not fit the network: {what[1].strip() if len(what) > 1 else what[0]}",
+            file=weights,
+            mend="check that the .json beside it is its own",
+        ) from error

@@ -1,0 +1,1 @@
+"""The networks by name. `registry.build` makes one; every one is a `network.Network`."""

@@ -1,0 +1,1 @@
+"""Training of the learned detector: data, losses, the loop."""

@@ -1,0 +1,142 @@
+"""Which detector runs, with which threshold, and what the record says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forgecli.errors import UsageError
+from forgecli.fused import FusedDetector
+from forgecli.match.detector import MatchDetector
+from forgecli.predict import detectors
+from forgecli.predict.detectors import Chosen, choose
+from forgecli.predict.record import settings_hash
+from forgecli.predict.settings import PredictSettings
+from forgecli.segment.detector import SegmentDetector
+from forgecli.segment.thresholds import Thresholds
+from tests.segment.checkpoints import write_checkpoint
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "a.safetensors", thresholds=Thresholds(gate=0.8))
+
+
+def chosen(
+    config: dict[str, dict[str, Any]] | None = None,
+    environment: dict[str, str] | None = None,
+    network: dict[str, Any] | None = None,
+    **asked: Any,
+) -> Chosen:
+    return choose(
+        PredictSettings(**asked), config=config or {}, file=None, environment=environment or {},
+        network={"device": "cpu", **(network or {})} if asked.get("model") else network or {},
+    )  # fmt: skip
+
+
+def test_which_detector_it_is(model: Path) -> None:
+    assert chosen().name == "match" and isinstance(chosen().make(), MatchDetector)
+    alone = chosen(model=model)
+    assert alone.name == "segment" and isinstance(alone.make(), SegmentDetector)
+    both = chosen(model=model, detector="fused")
+    assert both.name == "fused" and isinstance(both.make(), FusedDetector)
+    assert chosen(model=model, detector="match", network={"device": None}).name == "match"
+
+
+def test_the_threshold_is_the_detectors_own(model: Path) -> None:
+    assert chosen().threshold == 0.7
+    assert chosen(threshold=0.2).threshold == chosen(threshold=0.2).make().settings.threshold == 0.2
+    assert chosen(model=model).threshold == 0.8
+    asked = chosen(model=model, threshold=0.3)
+    assert asked.threshold == asked.make().plan.thresholds.gate == 0.3
+    file = {"segment": {"gate": 0.4}}
+    assert chosen(file, model=model).threshold == 0.4
+    assert chosen(file, {"FORGE_SEGMENT_GATE": "0.5"}, model=model).threshold == 0.5
+    assert chosen(file, model=model, threshold=0.6).threshold == 0.6
+    assert chosen(model=model, detector="fused", threshold=0.6).threshold == 0.6
+
+
+def test_fused_has_the_gate_of_the_checkpoint_or_of_the_user(tmp_path: Path, model: Path) -> None:
+    tuned = write_checkpoint(tmp_path / "t.safetensors", thresholds=Thresholds(fused_gate=0.97))
+    assert not chosen(model=tuned, detector="fused").warnings
+    (said,) = chosen(model=model, detector="fused").warnings
+    assert "fused_gate" in said and "match alone" in said
+    asked = chosen({"segment": {"fused-gate": 0.9}}, model=model, detector="fused")
+    assert not asked.warnings
+    fused: Any = asked.make()
+    assert fused._gate == 0.9
+    assert fused._segment.plan.thresholds.gate == 0.9, "it outlines from there on"
+
+
+@pytest.mark.parametrize(
+    ("asked", "network", "said"),
+    [
+        ({"detector": "segment"}, {}, "needs a network"),
+        ({"detector": "fused"}, {}, "needs a network"),
+        ({"detector": "match"}, {"tta": "d4"}, "--tta is for networks"),
+        ({}, {"instances": "merged"}, "--instances is for networks"),
+        ({"model": Path("none.safetensors")}, {}, "no such checkpoint"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_use(
+    asked: dict[str, Any], network: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(network=network, **asked)
+
+
+def test_unknown_keys_are_refused_whichever_detector_runs() -> None:
+    with pytest.raises(UsageError, match=r"unknown key 'pixels' in \[segment\]") as raised:
+        chosen({"segment": {"pixels": 1}})
+    assert "did you mean pixel?" in raised.value.mend
+    with pytest.raises(UsageError, match="FORGE_SEGMENT_GATES"):
+        chosen(environment={"FORGE_SEGMENT_GATES": "1"})
+
+
+def test_workers_of_a_gpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from forgecli.segment import plan
+
+    assert chosen(model=model).most_workers is None and chosen().most_workers is None
+    monkeypatch.setattr(plan, "resolve_device", lambda asked: "cuda:0")
+    assert chosen(model=model).most_workers == 1
+    assert chosen(model=model, detector="fused").most_workers == 4
+    assert "cuda:0" in chosen(model=model).notes[0]
+
+
+def test_the_hash_follows_all_that_can_change_an_annotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = write_checkpoint(tmp_path / "one.safetensors")
+    other = write_checkpoint(tmp_path / "other.safetensors", seed=1)
+
+    def hashed(**asked: Any) -> str:
+        found = chosen(**asked)
+        settings = replace(PredictSettings(**{k: v for k, v in asked.items() if k in ("model",)}),
+                           detector=found.name, threshold=found.threshold)  # fmt: skip
+        return settings_hash(settings, found.record)
+
+    hashes = {
+        "match": hashed(),
+        "one": hashed(model=one),
+        "other": hashed(model=other),
+        "fused": hashed(model=one, detector="fused"),
+        "fused other": hashed(model=other, detector="fused"),
+        "tta": hashed(model=one, network={"tta": "d4"}),
+        "pixel": hashed(model=one, config={"segment": {"pixel": 0.1}}),
+        "fused match": hashed(model=one, detector="fused", config={"match": {"min_area": 49}}),
+    }
+    assert len(set(hashes.values())) == len(hashes)
+    assert hashed(model=one, network={"batch": 2}) == hashes["one"], "how many go at once"
+
+    class Elsewhere:
+        def joinpath(self, name: str) -> Path:
+            (tmp_path / name).write_text("{}")
+            return tmp_path / name
+
+    monkeypatch.setattr(detectors, "files", lambda package: Elsewhere())
+    assert hashed() != hashes["match"], "another judge"
+    assert hashed(model=one, detector="fused") != hashes["fused"]
+    assert hashed(model=one) == hashes["one"]
