@@ -91,7 +91,7 @@ def _value(metavar: str | None, annotation: Any) -> str:
     if kind is bool:
         return ""
     names = {int: "N", float: "X", Path: "FILE", str: "TEXT"}
-    return f" {metavar or names[kind]}"
+    return " " + (metavar or names[kind]).replace("|", "\\|")
 
 
 def _default(value: Any) -> str:

@@ -24,6 +24,9 @@ compound figures stand alone, which means that some share panels with images on 
 _LARGEST = 0.5
 
 
+_LARGEST_CARD = 1 << 24  # bytes; forge synth writes a few kilobytes
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """Groups of images.
@@ -61,12 +64,14 @@ def sources_of(case: Case) -> tuple[str, ...]:
     images = folder.parent if folder.name in set(Label) else folder
     card = images.parent / "cards" / f"{case.image.stem}.json"
     try:
+        if card.stat().st_size > _LARGEST_CARD or not card.is_file():
+            raise Unreadable("The card is no file, or far too large.", file=card)
         document = json.loads(card.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:
         raise Unreadable(f"The card cannot be read: {error.strerror}.", file=card) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable("The card is not JSON.", file=card) from error
     sources = document.get("sources") if isinstance(document, dict) else None
     if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):

@@ -62,11 +62,14 @@ def inspect(
     on_first_compile(console.note)  # before the imports that compile
 
     from forgecli.cores import available_cores
+    from forgecli.errors import UsageError
     from forgecli.inspect.index import write_index
     from forgecli.inspect.progress import shown_on
     from forgecli.inspect.survey import survey
     from forgecli.inspect.tables import findings, tables
 
+    if index and html and index.resolve() == html.resolve():
+        raise UsageError("cannot be both outputs.", file=index, mend="name two files")
     for file in (index, html):
         if file:
             check_output(file, overwrite=overwrite)

@@ -28,6 +28,7 @@ HELP = (
     "rows that were done are there)."
 )
 
+_CHECKPOINT = (".safetensors", ".json")
 _WHERE = "Where the results go"
 _WHAT = "What counts"
 _NETWORK = "The network of segment and fused"
@@ -267,7 +268,8 @@ def predict(
     )
     plan = plan_rows(discover(images, id_from=settings.id_from), settings.sample_submission)
     outputs = Outputs.of(settings)
-    outputs.check(plan, overwrite=settings.overwrite)
+    read = [settings.model.with_suffix(s) for s in _CHECKPOINT] if settings.model else []
+    outputs.check(plan, overwrite=settings.overwrite, read=read)
     for text in chosen.notes:
         console.note(text)
     for text in (*chosen.warnings, *plan.warnings(), *outputs.left_over()):

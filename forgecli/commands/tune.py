@@ -112,11 +112,13 @@ def tune(
     on_first_compile(console.note)  # before the imports that compile
 
     from forgecli.atomic import check_output, check_output_folder
-    from forgecli.errors import ExitCode, UsageError
+    from forgecli.errors import ExitCode
     from forgecli.score.dataset_truth import find_cases
+    from forgecli.score.per_image import refuse_inputs
     from forgecli.segment.checkpoint import card_file
     from forgecli.segment.plan import SegmentPlan
     from forgecli.segment.settings import SegmentSettings
+    from forgecli.tune.folds import groups_of
     from forgecli.tune.grid import Grid
     from forgecli.tune.match_results import read_match
     from forgecli.tune.report import remarks, tables, write_per_image
@@ -132,15 +134,18 @@ def tune(
     settings = resolve(TuneSettings, "tune", flags=own, **places)
     how: dict[str, Any] = {"tta": tta, "device": device, "precision": precision}
     plan = SegmentPlan.of(model, resolve(SegmentSettings, "segment", flags=how, **places))
+    if settings.cache:
+        check_output_folder(settings.cache, overwrite=True)
+    grid = Grid().with_policies(settings.instances)
+    cases = find_cases(dataset, id_from="path")
+    if report:
+        used = [plan.weights, card_file(plan.weights), *filter(None, (fused, config))]
+        used += [file for case in cases for file in (case.image, case.mask) if file]
+        refuse_inputs(report, *used, option="--report")
     outputs = [*([report] if report else []), *([] if dry_run else [card_file(plan.weights)])]
     for file in outputs:
         check_output(file, overwrite=True)
-    if settings.cache:
-        check_output_folder(settings.cache, overwrite=True)
-    if report and fused and fused.exists() and report.exists() and report.samefile(fused):
-        raise UsageError("is an input.", file=report, mend="give --report another name")
-    grid = Grid().with_policies(settings.instances)
-    cases = find_cases(dataset, id_from="path")
+    groups_of(cases)  # a damaged card is an error now, not after all images were looked at
     rows = list(
         track(
             examine_all(cases, plan, settings, grid),
@@ -163,7 +168,7 @@ def tune(
     if report:
         write_per_image(report, found)
     if not dry_run:
-        file, lost = write(plan.weights, found, told)
+        file, lost = write(plan, found, told)
         console.say(f"thresholds written to {file}")
         if lost:
             console.warn(

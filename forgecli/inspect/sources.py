@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
-from forgecli.cases.order import natural_key
+from forgecli.cases.failures import Unreadable
+from forgecli.cases.groups import sources_of
+from forgecli.detection import Case
+from forgecli.inspect.entries import DataSet
 from forgecli.inspect.rows import Finding, Kind
 
 
-def shared_sources(folder: Path, other: Path) -> Iterator[Finding]:
+def shared_sources(dataset: DataSet, other: DataSet) -> Iterator[Finding]:
     """Cards of one data set that name a source image which a card of the other names as well.
 
     Different forgeries made from one image share all that is not forged. Nothing is found where
@@ -20,23 +21,26 @@ def shared_sources(folder: Path, other: Path) -> Iterator[Finding]:
     for card, sources in _cards(other):
         for source in sources:
             there.setdefault(source, card)
-    for card, sources in _cards(folder):
+    for card, sources in _cards(dataset):
         for source in sources:
             if source in there:
                 yield Finding(
-                    Kind.LEAK_SOURCE, card, f"made from {source}, as {there[source]} of {other}"
+                    Kind.LEAK_SOURCE,
+                    card,
+                    f"made from {source}, as {there[source]} of {other.folder}",
                 )
                 break
 
 
-def _cards(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """The name of every card, below the folder, and the sources it names."""
-    cards = sorted((folder / "cards").glob("*.json"), key=lambda path: natural_key(path.name))
-    for card in cards:
+def _cards(dataset: DataSet) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The name of every card, and the sources it names; twins share one."""
+    seen = set()
+    for entry in dataset.entries:
+        card = f"cards/{entry.image.stem}.json"
+        if card in seen:
+            continue
+        seen.add(card)
         try:
-            content = json.loads(card.read_text(encoding="utf-8"))
-            sources = content.get("sources", [])
-        except (OSError, ValueError, AttributeError):
+            yield card, sources_of(Case(entry.path, entry.image))
+        except Unreadable:
             continue  # whatever it is, it is no card
-        if isinstance(sources, list):
-            yield f"cards/{card.name}", [str(source) for source in sources]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from forgecli.cases.layout import absolute
 from forgecli.errors import UsageError
 from forgecli.inspect.entries import DataSet, find_entries
 from forgecli.inspect.figures import findings_text
@@ -91,7 +91,7 @@ def survey(
     compared = None
     if other:
         name = str(other.folder)
-        shared = [*leaks(rows, others, name), *shared_sources(folder, other.folder)]
+        shared = [*leaks(rows, others, name), *shared_sources(dataset, other)]
         compared = Other(
             name=name,
             images=len(others),
@@ -108,8 +108,8 @@ def survey(
 
 def _without(dataset: DataSet, other: DataSet) -> DataSet:
     """The data set less the images that the other one names."""
-    there = {os.path.realpath(entry.image) for entry in other.entries}
-    kept = tuple(entry for entry in dataset.entries if os.path.realpath(entry.image) not in there)
+    there = {absolute(entry.image) for entry in other.entries}  # a link is a file of its own
+    kept = tuple(entry for entry in dataset.entries if absolute(entry.image) not in there)
     if not kept:
         raise UsageError(
             "all images are in the other data set as well.",

@@ -76,6 +76,11 @@ def choose(
     if name != "segment" and settings.threshold is not None:
         match = replace(match, threshold=settings.threshold)  # it outlines only what it flags
     if name == "match":
+        if settings.model is not None:
+            raise UsageError(
+                "--model is for networks, and match has none.",
+                mend="take --detector segment or fused, or leave out --model",
+            )
         given = [flag for flag, value in network.items() if value is not None]
         if given:
             flag = "--" + given[0].replace("_", "-")
@@ -96,7 +101,16 @@ def choose(
     plan = SegmentPlan.of(settings.model, segment)
     notes = (f"network: {plan.model} on {plan.device}, {plan.precision}",)
     on_gpu = plan.device != "cpu"
+    warnings = tuple(
+        f"the thresholds were tuned with another {text}; forge tune finds those for this"
+        for text in plan.untuned
+    )
     if name == "segment":
+        if plan.thresholds.gate >= 1:
+            warnings += (
+                "the network flags nothing: where it was tuned, it was no better than calling "
+                "every image authentic, and its gate is 1. forge tune or --threshold sets another",
+            )
         return Chosen(
             name,
             partial(_make_segment, plan),
@@ -104,6 +118,7 @@ def choose(
             plan.as_record(),
             most_workers=1 if on_gpu else None,
             notes=notes,
+            warnings=warnings,
         )
     never = "the checkpoint has no fused_gate (forge tune finds one): match alone decides"
     return Chosen(
@@ -113,7 +128,7 @@ def choose(
         {"match": _match_record(match), "segment": plan.as_record()},
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
-        warnings=(never,) if plan.thresholds.fused_gate is None else (),
+        warnings=(never,) if plan.thresholds.fused_gate is None else warnings,
     )
 
 

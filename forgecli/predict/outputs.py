@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -58,8 +59,11 @@ class Outputs:
         """The overlay file of one case."""
         return _inside(self.overlays, case_id, ".png") if self.overlays else None
 
-    def check(self, plan: Plan, *, overwrite: bool) -> None:
+    def check(self, plan: Plan, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
         """Refuse what would be found out too late. Creates the folders.
+
+        Args:
+            read: files that are read beside the images.
 
         Raises:
             UsageError: an output exists and is not to be replaced, two outputs are one file, or an
@@ -75,6 +79,7 @@ class Outputs:
         taken = {
             _real(file): "an input" for case in cases for file in (case.image, case.mask) if file
         }
+        taken |= {_real(file): "an input" for file in read}
         for path in files:
             _take(taken, path, "an output")
         for row in plan.rows:

@@ -14,10 +14,10 @@ from forgecli.spreadsheet import in_a_cell
 COLUMNS = ("case_id", "score", "label", "n_true", "n_pred", "coverage", "problem")
 
 
-def refuse_inputs(file: Path, *inputs: Path) -> None:
-    """Raise `UsageError` if the file to write is one of the files that are read."""
+def refuse_inputs(file: Path, *inputs: Path, option: str = "--per-image") -> None:
+    """Raise `UsageError` if the file to write, which `option` names, is one that is read."""
     if file.exists() and any(other.exists() and file.samefile(other) for other in inputs):
-        raise UsageError("is an input.", file=file, mend="give --per-image another name")
+        raise UsageError("is an input.", file=file, mend=f"give {option} another name")
 
 
 def write_per_image(file: Path, images: Iterable[ImageScore]) -> None:

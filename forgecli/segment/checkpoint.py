@@ -32,7 +32,7 @@ class Card:
         arguments: what `registry.build` was given beside the name; never where weights came from.
         preprocess: how pictures become input.
         thresholds: how output becomes instances.
-        split: hash of the split of the data, so that no one validates on what was trained on.
+        split: hash of the split of the data: equal for runs that were trained and validated alike.
         metrics: what was measured at validation.
         training: settings of the run, for the record.
         versions: of forge, torch and other packages.
@@ -86,7 +86,7 @@ def read_card(weights: Path) -> Card:
             file=file,
             mend="a checkpoint is two files, NAME.safetensors and NAME.json; keep them together",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ForgeError(f"is not JSON: {error}.", file=file) from error
     version = document.pop("format", None) if isinstance(document, dict) else None
     if version != FORMAT:
@@ -141,7 +141,14 @@ def load_checkpoint(weights: Path) -> tuple[Network, Card]:
     card = read_card(weights)
     from forgecli.segment.models.registry import build
 
-    network = build(card.model, **card.arguments)
+    if refused := {"name", "encoder_weights"} & card.arguments.keys():
+        raise ForgeError(
+            f"arguments: {min(refused)} does not belong here.", file=card_file(weights)
+        )
+    try:
+        network = build(card.model, **card.arguments)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ForgeError(f"its network cannot be made: {error}", file=card_file(weights)) from error
     load_weights(network, weights)
     return network.eval(), card
 

@@ -31,6 +31,7 @@ class SegmentPlan:
         device: as torch names it.
         batch: tiles and forms at once, at most.
         precision, tta, preprocess, thresholds: the checkpoint's, or the user's where given.
+        untuned: what differs from how the thresholds were tuned, in words for a user.
     """
 
     weights: Path
@@ -44,6 +45,7 @@ class SegmentPlan:
     batch: int
     preprocess: Preprocess
     thresholds: Thresholds
+    untuned: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: Path, settings: SegmentSettings) -> SegmentPlan:
@@ -67,6 +69,9 @@ class SegmentPlan:
         if not card_file(weights).exists() and not weights.exists():
             raise UsageError("there is no such checkpoint.", file=model, mend="check --model")
         card = read_card(weights)
+        preprocess = settings.preprocess(card.preprocess)
+        used = {"tta": settings.tta, "precision": settings.precision,
+                "preprocess": dataclasses.asdict(preprocess)}  # fmt: skip
         return cls(
             weights=weights,
             sha256=_sha256(weights),
@@ -77,15 +82,20 @@ class SegmentPlan:
             precision=settings.precision,
             tta=settings.tta,
             batch=settings.batch,
-            preprocess=settings.preprocess(card.preprocess),
+            preprocess=preprocess,
             thresholds=settings.thresholds(card.thresholds),
+            untuned=tuple(
+                f"{name} ({card.tuning[name]} there, {value} here)"
+                for name, value in used.items()
+                if name in card.tuning and card.tuning[name] != value
+            ),
         )
 
     def as_record(self) -> dict[str, Any]:
         """What decides what is found, as plain JSON values: for the record of a run. Where the file
         lies and how many tiles go at once do not."""
         values = dataclasses.asdict(self)
-        del values["weights"], values["batch"]
+        del values["weights"], values["batch"], values["untuned"]
         return values
 
 

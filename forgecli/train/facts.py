@@ -17,7 +17,6 @@ from forgecli.train.domain import domain_of
 from forgecli.train.regions import extent_of, regions_of
 
 _FORMAT = 1
-_NO_LABEL = "nothing says whether it is authentic: no mask, and no folder of that name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,6 @@ class Seen:
 
 def look(case: Case, max_pixels: int) -> Seen:
     """Read an image and its mask. Does not raise for what is in the files."""
-    if case.label is None:
-        return Seen(None, _NO_LABEL)
     if case.label is Label.FORGED and case.mask is None:
         return Seen(None, "it is forged but has no mask")
     try:
@@ -71,6 +68,8 @@ def look(case: Case, max_pixels: int) -> Seen:
         masks, more = read_mask(case.mask, (height, width))
     except (Unreadable, TooLarge) as failure:
         return Seen(None, failure.what)
+    if not len(masks) and case.label is None:
+        return Seen(facts, warnings=tuple(warnings + more))
     if not len(masks):
         return Seen(None, "it is forged but its mask is empty", tuple(warnings + more))
     coverage = float(masks.any(axis=0).mean()) * 100

@@ -25,6 +25,9 @@ from forgecli.train.facts import Facts, KnownFacts, Seen, look
 Progress = Callable[[int, int], None]
 
 
+_BARE = "no mask and no folder called authentic or forged; taken for authentic"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """An image to train or validate on.
@@ -134,9 +137,10 @@ def read_index(
     """
     rows = _read_rows(cases) if cases is not None else {}
     found = discover([folder], id_from="path")
-    labelled = [_labelled(case) for case in found]
     known = KnownFacts(cache)
     warnings: dict[str, list[str]] = {}
+    if bare := [case.case_id for case in found if case.label is None and case.mask is None]:
+        warnings[_BARE] = bare
     left_out: dict[str, str] = {}
     facts_of: dict[str, Facts] = {}
     sources: dict[str, tuple[str, ...]] = {}
@@ -145,9 +149,7 @@ def read_index(
         return known.seen(case, max_pixels) or known.keep(case, max_pixels, look(case, max_pixels))
 
     with ThreadPoolExecutor(max(1, workers)) as executor:
-        for number, (case, seen) in enumerate(
-            zip(labelled, executor.map(see, labelled), strict=True), 1
-        ):
+        for number, (case, seen) in enumerate(zip(found, executor.map(see, found), strict=True), 1):
             for text in seen.warnings:
                 warnings.setdefault(text, []).append(case.case_id)
             if seen.facts is None:
@@ -159,9 +161,9 @@ def read_index(
                 except Unreadable as failure:
                     warnings.setdefault(failure.what, []).append(case.case_id)
             if progress is not None:
-                progress(number, len(labelled))
+                progress(number, len(found))
     known.write()
-    usable = [case for case in labelled if case.case_id in facts_of]
+    usable = [_labelled(case, facts_of[case.case_id]) for case in found if case.case_id in facts_of]
     row_of = _match_rows(usable, rows, warnings)
     named = {case_id: row["group"] for case_id, row in row_of.items() if row.get("group")}
     grouping = group_cases(usable, sources, named, join)
@@ -176,11 +178,13 @@ def read_index(
     return Index(tuple(items), left_out, told, grouping)
 
 
-def _labelled(case: Case) -> Case:
-    """An image with a mask and no folder for its class is judged by its mask."""
-    if case.label is None and case.mask is not None:
+def _labelled(case: Case, facts: Facts) -> Case:
+    """Where no folder tells the class, the mask does: none, or an empty one, means authentic."""
+    if case.label is not None:
+        return case
+    if facts.instances:
         return dataclasses.replace(case, label=Label.FORGED)
-    return case
+    return dataclasses.replace(case, label=Label.AUTHENTIC, mask=None)
 
 
 def _read_rows(file: Path) -> dict[str, dict[str, str]]:
@@ -200,13 +204,20 @@ def _read_rows(file: Path) -> dict[str, dict[str, str]]:
     if "case_id" not in names:
         raise UsageError("has no column case_id.", file=file, mend="name the columns in line 1")
     rows: dict[str, dict[str, str]] = {}
-    for row in reader:
+    for row in _records(reader, file):
         if row["case_id"] in rows or None in row:
             raise UsageError(
                 f"line {reader.line_num} repeats an id or has too many fields.", file=file
             )
         rows[row["case_id"]] = {name: (row[name] or "").strip() for name in names}
     return rows
+
+
+def _records(reader: csv.DictReader[str], file: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UsageError(f"line {reader.line_num} is not CSV: {error}.", file=file) from error
 
 
 def _match_rows(

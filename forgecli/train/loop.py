@@ -98,7 +98,8 @@ class Loop:
                 if not self._train_epoch():  # the time is up
                     continue
                 epoch = progress.epoch + 1
-                if epoch % self._limits.every == 0 or epoch >= self._limits.epochs:
+                last = epoch >= self._limits.epochs or progress.seconds >= self._limits.seconds
+                if last or epoch % self._limits.every == 0:
                     self._judge()
                 else:
                     self._finish_epoch({}, best=False)

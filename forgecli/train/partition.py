@@ -69,6 +69,13 @@ def read_sides(
         lines += [f"in {data.validation_folder}: {line}" for line in other.lines(whole=True)]
         left_out += len(other.left_out)
         train, validation = index.items, other.items
+        same = _files(train) & _files(validation)
+        if same:
+            raise UsageError(
+                f"{len(same)} images are in both data sets, {min(same).name} for one.",
+                file=data.validation_folder,
+                mend="validate on other images, or leave out validation_folder for a split",
+            )
         # The same path may be in both.
         here, there = _named("train", train), _named("validation", validation)
         split = Split(tuple(m.case_id for m in here), tuple(m.case_id for m in there))
@@ -82,6 +89,10 @@ def read_sides(
         train, validation = index.of(split.train), index.of(split.validation)
     _check_forged(train, "train on", data.folder)
     _check_forged(validation, "validate on", data.validation_folder or data.folder)
+    if all(item.forged for item in train):
+        lines.append(
+            "there are no authentic images to train on: nothing teaches the network silence"
+        )
     if shared := shared_sources(train, validation):
         lines.append(
             f"{shared} of {len(validation)} validation images share a source picture with training "
@@ -97,6 +108,10 @@ def _check_forged(items: Iterable[Item], purpose: str, folder: Path) -> None:
             file=folder,
             mend="see forge inspect for what is in the folder",
         )
+
+
+def _files(items: Iterable[Item]) -> set[Path]:
+    return {item.case.image.resolve() for item in items}
 
 
 def _named(side: str, items: tuple[Item, ...]) -> list[Member]:

@@ -77,6 +77,9 @@ def train(
     files = RunFolder(folder)
     if settings.data.folder is None:  # before a folder is made
         raise UsageError("no data set is named.", mend="pass --data, or set folder in [data]")
+    for place in (settings.data.folder, settings.data.validation_folder, settings.data.cases):
+        if place is not None and not place.exists():
+            raise UsageError("is not there.", file=place, mend="check --data and [data]")
     if world.first:
         files.check(resume=resume, overwrite=overwrite)
     criterion = _criterion(settings)

@@ -61,7 +61,7 @@ class Schedule:
             self._best, self._waited = list(order), 0
             return False
         self._waited += 1
-        if self._waited <= self._settings.patience:
+        if self._waited < self._settings.patience:
             return False
         self._waited = 0
         before = self._plateau

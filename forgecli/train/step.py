@@ -129,6 +129,13 @@ class Stepper:
 def _memory_errors(device: torch.device) -> Iterator[None]:
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ForgeError(
+            "a batch of one picture is too small for the normalisation layers of this network.",
+            mend="--batch 2 or more",
+        ) from error
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU has none of its own
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +25,24 @@ class CachedEngine(Engine):
     the same numbers. The steps of float16 are 0.004 at a logit of 5, where a probability of 0.9933
     moves by less than 0.00003.
 
-    The name of an entry is a hash of the weights, the precision and the pixels as they go in, which
+    The name of an entry is a hash of the network, the precision and the pixels as they go in, which
     the picture and the preprocessing decide: entries of other weights or settings are not found.
     A damaged entry is made anew.
 
     Args:
         folder: where entries are; it is made.
-        weights: SHA-256 of the network's weights.
+        network: text that differs between networks: of their weights and of how they are built.
         engine: the real one.
 
     Attributes:
         hits, misses: how many inputs were found, and were not.
     """
 
-    def __init__(self, folder: Path, weights: str, engine: Engine) -> None:
+    def __init__(self, folder: Path, network: str, engine: Engine) -> None:
         self.spec = spec = engine.spec
         self.hits = self.misses = 0
         self._folder = folder
-        self._start = f"{_FORMAT} {weights} {spec.precision} {spec.device.partition(':')[0]}"
+        self._start = f"{_FORMAT} {network} {spec.precision} {spec.device.partition(':')[0]}"
         self._engine = engine
 
     def close(self) -> None:
@@ -82,9 +83,10 @@ def _read(file: Path, shape: tuple[int, ...]) -> Logits | None:
     try:
         with np.load(file, allow_pickle=False) as entry:
             logits = np.asarray(entry["logits"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    return logits.astype(np.float32) if logits.shape == shape else None
+    good = logits.shape == shape and logits.dtype == np.float16
+    return logits.astype(np.float32) if good else None
 
 
 def _write(file: Path, logits: np.ndarray[tuple[int, ...], np.dtype[np.float16]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from engines.base import Engine
@@ -74,7 +75,8 @@ class Examiner:
         engine, _ = open_engine(plan.weights, device=plan.device, precision=plan.precision)
         SegmentDetector(plan, engine).prepare()
         if self._settings.cache is not None:
-            engine = CachedEngine(self._settings.cache, plan.sha256, engine)
+            arguments = json.dumps([plan.model, plan.arguments], sort_keys=True)
+            engine = CachedEngine(self._settings.cache, plan.sha256 + arguments, engine)
         self._engine = engine
 
     def close(self) -> None:

@@ -38,6 +38,11 @@ def remarks(tuning: Tuning) -> Iterator[str]:
             f"authentic ({found.out_of_fold:.4f} against {tuning.best.all_authentic:.4f}): the "
             "gate is 1, with which it flags nothing"
         )
+    elif tuning.quiet:
+        yield (
+            "on all images together, no thresholds beat calling every image authentic: the gate is "
+            "1, with which the network flags nothing"
+        )
     elif found.gain < 2 * found.standard_error:
         yield (
             f"the gain over calling every image authentic, {found.gain:.4f}, is less than twice "

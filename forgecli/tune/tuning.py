@@ -21,7 +21,7 @@ from forgecli.tune.folds import folds_of, groups_of
 from forgecli.tune.fuse import MatchScores, fused_gate, fused_scores
 from forgecli.tune.grid import Grid
 from forgecli.tune.settings import TuneSettings
-from forgecli.tune.stack import Stack, quiet
+from forgecli.tune.stack import Stack, is_quiet, quiet
 from forgecli.tune.sweep import Best, best_of
 from forgecli.tune.tables import Scores
 from forgecli.tune.validate import CrossValidation, Measured, cross_validate
@@ -66,6 +66,11 @@ class Tuning:
     def speaks(self) -> bool:
         """Whether the network alone beats calling all images authentic, out of fold."""
         return self.validated.segment.gain > 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the thresholds, as written, flag nothing."""
+        return is_quiet(self.thresholds)
 
     def fused_on_all(self) -> Scores | None:
         """float64 (N,), the metric of match and network together, as written."""
@@ -136,6 +141,7 @@ def record(tuning: Tuning, settings: TuneSettings, plan: SegmentPlan) -> dict[st
         "weights": plan.sha256,
         "tta": plan.tta,
         "precision": plan.precision,
+        "preprocess": asdict(plan.preprocess),
         "images": len(tuning.rows),
         "forged": int(forged.sum()),
         "left_out": len(tuning.failed),
@@ -144,6 +150,7 @@ def record(tuning: Tuning, settings: TuneSettings, plan: SegmentPlan) -> dict[st
         "folds": tuning.validated.folds,
         "seed": settings.seed,
         "beats_all_authentic": tuning.speaks,
+        "quiet": tuning.quiet,
         "score": float(tuning.stack.scores_at(tuning.thresholds).mean()),
         "best_on_all": {"score": tuning.best.score, **asdict(tuning.best.thresholds)},
         "all_authentic": tuning.best.all_authentic,
@@ -174,14 +181,14 @@ def _measured(found: Measured, forged: NDArray[np.bool_]) -> dict[str, Any]:
     }
 
 
-def write(weights: Path, tuning: Tuning, known: dict[str, Any]) -> tuple[Path, bool]:
+def write(plan: SegmentPlan, tuning: Tuning, known: dict[str, Any]) -> tuple[Path, bool]:
     """Put the thresholds and what is known of them into the checkpoint's JSON file.
 
-    A fused gate that was tuned with other thresholds means nothing with these: without match's
-    results it is taken out.
+    Thresholds hold for the view they were found with, so that goes there too. A fused gate that was
+    tuned with other thresholds means nothing with these: without match's results it is taken out.
 
     Args:
-        weights: either file of the checkpoint.
+        plan: the checkpoint, and how it was used.
         tuning: the thresholds.
         known: see `record`.
 
@@ -192,7 +199,8 @@ def write(weights: Path, tuning: Tuning, known: dict[str, Any]) -> tuple[Path, b
         ForgeError: the file is not there any more.
         OutputError: it cannot be written; it is then as it was.
     """
-    card = read_card(weights)
-    write_card(weights, replace(card, thresholds=tuning.thresholds, tuning=known))
+    card = read_card(plan.weights)
+    tuned = replace(card, preprocess=plan.preprocess, thresholds=tuning.thresholds, tuning=known)
+    write_card(plan.weights, tuned)
     lost = tuning.match is None and card.thresholds.fused_gate is not None
-    return card_file(weights), lost
+    return card_file(plan.weights), lost

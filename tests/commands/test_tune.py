@@ -111,6 +111,25 @@ def test_a_dry_run_leaves_the_checkpoint_alone(dataset: Path, model: Path, run: 
     assert "few" in result.stderr
 
 
+def test_the_view_that_was_tuned_is_the_checkpoints_from_then_on(
+    dataset: Path, model: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = read_card(model).preprocess.size * 2
+    monkeypatch.setenv("FORGE_SEGMENT_SIZE", str(size))
+    assert run(dataset, "--model", model).exit_code == 0
+    card = read_card(model)
+    assert card.preprocess.size == card.tuning["preprocess"]["size"] == size
+
+
+def test_the_report_never_replaces_an_input(dataset: Path, model: Path, run: Run) -> None:
+    picture = next(dataset.rglob("*.png"))
+    for file in (model, card_file(model), picture):
+        before = file.read_bytes()
+        refused = failure(run(dataset, "--model", model, "--report", file, "--dry-run"))
+        assert isinstance(refused, UsageError) and "is an input" in str(refused)
+        assert file.read_bytes() == before
+
+
 def test_the_cache_gives_the_same_numbers_without_the_network(
     dataset: Path, model: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

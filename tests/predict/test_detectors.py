@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from forgecli.predict import detectors
 from forgecli.predict.detectors import Chosen, choose
 from forgecli.predict.record import settings_hash
 from forgecli.predict.settings import PredictSettings
+from forgecli.segment.checkpoint import read_card, write_card
 from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.thresholds import Thresholds
 from tests.segment.checkpoints import write_checkpoint
@@ -43,7 +45,26 @@ def test_which_detector_it_is(model: Path) -> None:
     assert alone.name == "segment" and isinstance(alone.make(), SegmentDetector)
     both = chosen(model=model, detector="fused")
     assert both.name == "fused" and isinstance(both.make(), FusedDetector)
-    assert chosen(model=model, detector="match", network={"device": None}).name == "match"
+    assert chosen(detector="match", network={"device": None}).name == "match"
+    with pytest.raises(UsageError, match="match has none"):
+        chosen(model=model, detector="match")
+
+
+def test_a_network_that_was_tuned_to_be_quiet_says_so(tmp_path: Path) -> None:
+    quiet = write_checkpoint(tmp_path / "q.safetensors", thresholds=Thresholds(gate=1.0))
+    assert any("flags nothing" in text for text in chosen(model=quiet).warnings)
+    assert not chosen(model=quiet, threshold=0.5).warnings
+
+
+def test_another_view_than_the_tuned_one_is_said(tmp_path: Path) -> None:
+    file = write_checkpoint(tmp_path / "t.safetensors")
+    card = read_card(file)
+    view = dataclasses.asdict(card.preprocess)
+    write_card(file, replace(card, tuning={"tta": "d4", "precision": "fp32", "preprocess": view}))
+    (said,) = chosen(model=file).warnings
+    assert "another tta (d4 there, none here)" in said
+    assert not chosen(model=file, network={"tta": "d4"}).warnings
+    assert len(chosen(model=file, network={"tta": "d4", "size": 64}).warnings) == 1
 
 
 def test_the_threshold_is_the_detectors_own(model: Path) -> None:

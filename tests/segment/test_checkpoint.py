@@ -51,6 +51,31 @@ def test_a_card_is_read_back_as_it_was(
     assert read_card(file) == read_card(card_file(file)) == card
 
 
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("unet", {"encoder": "resnet18", "encoder_weights": "imagenet"}),
+        ("unet", {"name": "fpn"}),
+        ("unet", {"encoder": 5}),
+        ("copy-attend", {"width": -1}),
+        ("mask-rcnn", {"instances": "a"}),
+    ],
+)
+def test_a_strangers_arguments_are_an_error_and_load_nothing(
+    tmp_path: Path, model: str, arguments: dict[str, object]
+) -> None:
+    file = tmp_path / "a.safetensors"
+    save_checkpoint(file, build("simple-cnn"), Card(model, arguments=arguments))
+    with pytest.raises(ForgeError):
+        load_checkpoint(file)
+
+
+def test_a_card_that_is_nested_without_end_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(ForgeError, match="not JSON"):
+        read_card(tmp_path / "a.safetensors")
+
+
 def test_a_network_is_read_back_as_it_was(tmp_path: Path) -> None:
     network = build("simple-cnn").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     card = Card("simple-cnn", preprocess=Preprocess(size=256))

@@ -45,14 +45,33 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path: Path) -> None
     (masks / "wrong mask.npy").write_bytes(b"no array")
     cv2.imwrite(str(images / "unknown.png"), textured(3))
     index = read_index(tmp_path)
-    assert [item.case.case_id for item in index.items] == ["train_images/forged/good.png"]
+    unknown, good = sorted(index.items, key=lambda item: item.forged)
+    assert good.forged and good.case.image.stem == "good"
+    assert not unknown.forged and unknown.case.image.stem == "unknown"
+    assert any(line.startswith("no mask and no folder") for line in index.lines())
     reasons = {Path(case_id).stem: reason for case_id, reason in index.left_out.items()}
-    assert set(reasons) == {"no mask", "empty", "broken", "wrong mask", "unknown"}
+    assert set(reasons) == {"no mask", "empty", "broken", "wrong mask"}
     assert "has no mask" in reasons["no mask"]
     assert "mask is empty" in reasons["empty"]
-    assert "nothing says" in reasons["unknown"]
     told = [line for line in index.lines() if "left out, 'train" in line]
-    assert len(told) == len(set(reasons.values())) == 5
+    assert len(told) == len(set(reasons.values())) == 4
+
+
+def test_images_beside_masks_are_what_their_masks_say(tmp_path: Path) -> None:
+    for name in ("forged", "clean", "bare"):
+        write_case(tmp_path, name, seed=4, twin=False)
+    for old, new in (("train_images/forged", "images"), ("train_masks", "masks")):
+        (tmp_path / old).rename(tmp_path / new)
+    np.save(tmp_path / "masks" / "clean.npy", np.zeros((1, 60, 80), np.uint8))
+    (tmp_path / "masks" / "bare.npy").unlink()
+    index = read_index(tmp_path)
+    assert index.left_out == {}
+    assert {item.case.image.stem: item.forged for item in index.items} == {
+        "forged": True,
+        "clean": False,
+        "bare": False,
+    }
+    assert all((item.case.mask is not None) == item.forged for item in index.items)
 
 
 def test_repaired_masks_are_warned_of_once_with_their_number(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_how_a_set_could_be_split_is_said_only_where_it_is(tmp_path: Path) -> No
     assert not said(apart)
 
 
+def test_no_image_is_on_both_sides(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 3)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(UsageError, match="6 images are in both"):
+        read_sides(DataSettings(folder=folder, validation_folder=tmp_path / "link"))
+
+
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no data set is named"):
         read_sides(DataSettings())

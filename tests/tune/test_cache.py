@@ -59,13 +59,16 @@ def test_other_weights_precision_or_pixels_are_not_found(tmp_path: Path, images:
         assert engine.asked == 3
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "other", "other shape"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "other", "other shape", "a byte"])
 def test_a_damaged_entry_is_made_anew(tmp_path: Path, images: Images, damage: str) -> None:
     expected = CachedEngine(tmp_path, "weights", Counting()).infer(images[:1])
     (entry,) = tmp_path.rglob("*.npz")
     data = entry.read_bytes()
     if damage == "other shape":
         np.savez_compressed(entry, logits=np.zeros((2, 4, 4), np.float16))
+    elif damage == "a byte":  # in what is compressed: neither the list of entries nor a length
+        middle = len(data) // 2
+        entry.write_bytes(data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :])
     else:
         entry.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "other": b"x" * 99}[damage])
     engine = Counting()
