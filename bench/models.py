@@ -152,7 +152,7 @@ def trained(name: str, options: Any, work: Path) -> tuple[dict[str, Any], Path]:
             *("--config", settings_of(name, work), "--json", "--overwrite"),
         )
     )
-    del said["files"]  # where they lie is nobody's business
+    said.pop("files", None)  # where they lie is of no use to anybody else
     tune = ["tune", work / "validation", "--model", run / "best.safetensors", "--json"]
     if name == FUSED:
         tune += ["--fused", match_on_validation(work)]

@@ -51,8 +51,9 @@ def remarks(tuning: Tuning) -> Iterator[str]:
     fused = tuning.validated.fused
     if fused is not None and tuning.thresholds.fused_gate is None:
         yield (
-            "on images that it was not tuned on, the network adds nothing to match "
-            f"({fused.out_of_fold:.4f} against {fused.baseline.mean():.4f}): in fused it is silent"
+            "on images that it was not tuned on, the network adds no more than chance to match "
+            f"({fused.out_of_fold:.4f} against {fused.baseline.mean():.4f}, standard error "
+            f"{fused.standard_error:.4f}): in fused it is silent"
         )
     if tuning.forged.all():
         yield "there are no authentic images: nothing here says how often the network is wrong"

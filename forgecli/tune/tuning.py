@@ -127,7 +127,10 @@ def tune(
     validated = cross_validate(stack, fold, groups, match)
     found = best_of(stack)
     thresholds = found.thresholds if validated.segment.gain > 0 else quiet(found.thresholds)
-    if match is not None and validated.fused is not None and validated.fused.gain > 0:
+    # A gain within chance is no reason to flag what match would not: it has cost false positives on
+    # other images (docs/models.md).
+    fused = validated.fused
+    if match is not None and fused is not None and fused.gain > 2 * fused.standard_error:
         gate = fused_gate(stack, match, thresholds)
         thresholds = replace(thresholds, fused_gate=gate)
     return Tuning(thresholds, found, validated, usable, failed, stack, grouping, groups, match)
