@@ -1,7 +1,7 @@
 """The named systems side by side: `python -m bench.models [--minutes M] [--systems A,B]`.
 
-Trains every system with its own preset for the same wall time on one synthetic set, then predicts
-and scores, all through the program itself (`forge train`, `forge predict`, `forge score`), on
+Trains every system with its own preset for the same wall time on one synthetic set (and some of
+them once more with ``--longer NAME=MINUTES``), then predicts and scores, all through the program itself (`forge train`, `forge predict`, `forge score`), on
 
 - synthetic forgeries and their authentic twins from sources that the training set does not hold,
 - the real forged images and their twins.
@@ -66,6 +66,10 @@ UNTRAINED = ("match", "fused")
 
 SIZES = {"simple-cnn": "256", "dual-stream": "256"}
 """Where the published system fixes the size, it is kept."""
+
+
+LONGER = " for longer"
+"""What the name of a second, longer run of a system ends in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +146,20 @@ def scored(test: TestSet, name: str, work: Path, *options: str | Path) -> dict[s
 
 def trained(name: str, options: Any, work: Path) -> tuple[dict[str, Any], Path]:
     """Train one system and find its thresholds; what the two commands say, and the checkpoint."""
-    run = work / "runs" / name.replace(" ", "-")
+    run, system = work / "runs" / name.replace(" ", "-"), name.removesuffix(LONGER)
+    minutes = options.minutes if system == name else options.longer[system]
     said = json.loads(
         forge(
-            *("train", "--data", work / "train", "--model", name.split()[0], *SYSTEMS[name]),
-            *("--size", SIZES.get(name, str(options.size)), "--minutes", str(options.minutes)),
+            *("train", "--data", work / "train", "--model", name.split()[0], *SYSTEMS[system]),
+            *("--size", SIZES.get(system, str(options.size)), "--minutes", str(minutes)),
             *("--epochs", "10000", "--seed", "1", "--device", options.device, "-o", run),
             *("--precision", options.precision, "--threads", str(options.threads)),
-            *("--config", settings_of(name, work), "--json", "--overwrite"),
+            *("--config", settings_of(system, work), "--json", "--overwrite"),
         )
     )
     said.pop("files", None)  # where they lie is of no use to anybody else
     tune = ["tune", work / "validation", "--model", run / "best.safetensors", "--json"]
-    if name == FUSED:
+    if system == FUSED:
         tune += ["--fused", match_on_validation(work)]
     tuned = json.loads(forge(*tune, "--device", options.device))
     return {"train": said, "tune": tuned}, run / "best.safetensors"
@@ -193,7 +198,8 @@ def measured(name: str, tests: Sequence[TestSet], options: Any, work: Path) -> A
     said: dict[str, Any] = {}
     how: tuple[str | Path, ...] = ("--detector", "match")
     if name == "fused":
-        weights = work / "runs" / FUSED / "best.safetensors"
+        asked_of = FUSED + LONGER if FUSED in options.longer else FUSED
+        weights = work / "runs" / asked_of.replace(" ", "-") / "best.safetensors"
         how = ("--detector", "fused", "--model", weights, "--device", options.device)
     elif name != "match":
         said, weights = trained(name, options, work)
@@ -219,8 +225,9 @@ def row(name: str, result: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
     said, sets = result.get("train"), result["sets"]
     main = sets["synthetic"]
+    label = f"{name.removesuffix(LONGER)}, {said['minutes']:g} minutes" if LONGER in name else name
     return (
-        name,
+        label,
         f"{said['parameters'] / 1e6:.2f} M" if said else "",
         f"{said['images']}" if said else "",
         f"{100 * said['waiting']:.0f} %" if said else "",
@@ -239,9 +246,17 @@ def baseline(results: dict[str, Any]) -> tuple[str, ...]:
     return ("all authentic", "", "", "", "", scores[0], *["0.000"] * 3, "", *scores[1:])
 
 
+def longer_of(text: str) -> dict[str, float]:
+    """Minutes by system, of ``NAME=MINUTES,NAME=MINUTES``."""
+    pairs = (one.partition("=") for one in text.split(","))
+    return {name.strip(): float(minutes) for name, _, minutes in pairs}
+
+
 def main() -> None:
     parser = arguments(__doc__, "models")
     parser.add_argument("--minutes", type=float, default=5.0, help="training time of each system")
+    parser.add_argument("--longer", type=longer_of, default={}, metavar="NAME=MINUTES,...",
+                        help="systems to train a second time, for longer")  # fmt: skip
     parser.add_argument("--systems", default=",".join([*SYSTEMS, *UNTRAINED]), help="which of them")
     parser.add_argument("--size", type=int, default=256, help="pixels of the input")
     parser.add_argument("--train-cases", type=int, default=1200, help="synthetic cases")
@@ -257,6 +272,10 @@ def main() -> None:
         sys.exit(
             f"unknown systems: {', '.join(unknown)}; known: {', '.join([*SYSTEMS, *UNTRAINED])}"
         )
+    if unknown := [name for name in options.longer if name not in SYSTEMS]:
+        sys.exit(f"cannot be trained for longer: {', '.join(unknown)}")
+    rows = [row for name in systems for row in (name, name + LONGER)
+            if row == name or name in options.longer]  # fmt: skip
     fitted, held_out = authentic_files()
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
@@ -266,12 +285,13 @@ def main() -> None:
         synthetic(learn, options.train_cases, 11, work / "train")
         synthetic(check, options.validation_cases, 12, work / "validation")
         tests = test_sets(held_out, options.test_cases, work)
-        results = {name: measured(name, tests, options, work) for name in systems}
-    print(table(HEADER, [baseline(results), *(row(name, results[name]) for name in systems)]))
+        results = {name: measured(name, tests, options, work) for name in rows}
+    print(table(HEADER, [baseline(results), *(row(name, results[name]) for name in rows)]))
     write_results(
         options.json,
         {
             "minutes": options.minutes,
+            "longer": options.longer,
             "size": options.size,
             "train_cases": options.train_cases,
             "test_cases": options.test_cases,
