@@ -1,7 +1,8 @@
 """The named systems side by side: `python -m bench.models [--minutes M] [--systems A,B]`.
 
-Trains every system with its own preset for the same wall time on one synthetic set (and some of
-them once more with ``--longer NAME=MINUTES``), then predicts and scores, all through the program itself (`forge train`, `forge predict`, `forge score`), on
+Trains every system with its own preset for the same wall time on one synthetic set, and those named
+by ``--longer`` once more for longer. Then predicts and scores, all through the program itself
+(`forge train`, `forge predict`, `forge score`), on
 
 - synthetic forgeries and their authentic twins from sources that the training set does not hold,
 - the real forged images and their twins.
@@ -144,10 +145,16 @@ def scored(test: TestSet, name: str, work: Path, *options: str | Path) -> dict[s
     }
 
 
+def minutes_of(name: str, options: Any) -> float:
+    """How long a row's system is trained."""
+    longer: float = options.longer.get(name.removesuffix(LONGER), options.minutes)
+    return longer if name.endswith(LONGER) else float(options.minutes)
+
+
 def trained(name: str, options: Any, work: Path) -> tuple[dict[str, Any], Path]:
     """Train one system and find its thresholds; what the two commands say, and the checkpoint."""
     run, system = work / "runs" / name.replace(" ", "-"), name.removesuffix(LONGER)
-    minutes = options.minutes if system == name else options.longer[system]
+    minutes = minutes_of(name, options)
     said = json.loads(
         forge(
             *("train", "--data", work / "train", "--model", name.split()[0], *SYSTEMS[system]),
@@ -188,8 +195,9 @@ def match_on_validation(work: Path) -> Path:
 def measured(name: str, tests: Sequence[TestSet], options: Any, work: Path) -> Any:
     """All that is known of one system. Kept in a file, so that it is done once."""
     kept = work / f"{name.replace(' ', '-')}.json"
-    passed_by = ("json", "systems", "work")
+    passed_by = ("json", "systems", "work", "longer")
     asked = {key: value for key, value in vars(options).items() if key not in passed_by}
+    asked["minutes"] = minutes_of(FUSED + LONGER if name == "fused" else name, options)
     if kept.is_file():
         known = json.loads(kept.read_text(encoding="utf-8"))
         if known["asked"] == asked:
@@ -225,7 +233,9 @@ def row(name: str, result: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
     said, sets = result.get("train"), result["sets"]
     main = sets["synthetic"]
-    label = f"{name.removesuffix(LONGER)}, {said['minutes']:g} minutes" if LONGER in name else name
+    label = name
+    if said and LONGER in name:
+        label = f"{name.removesuffix(LONGER)}, {said['seconds'] / 60:.0f} minutes"
     return (
         label,
         f"{said['parameters'] / 1e6:.2f} M" if said else "",
