@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 """float32 (N, K, H, W): log-odds that a pixel belongs to a copied region. K is `Spec.outputs`."""
 
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+"""Of the arithmetic. ``int8``: weights and activations of convolutions are quantised, the rest is
+float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,40 @@ class Spec:
     outputs: int = 1
     device: str = "cpu"
     precision: Precision = "fp32"
+
+
+class LaneEngine(Protocol):
+    """An engine whose input and output stay on the GPU, with several batches at work at once.
+
+    Attributes:
+        spec: of the network.
+        lanes: how many batches may be at work at the same time; each uses a lane of its own.
+        largest: images of a batch, at most.
+    """
+
+    spec: Spec
+    lanes: int
+    largest: int
+
+    def enqueue(
+        self, lane: int, images: int, logits: int, shape: tuple[int, int, int, int], stream: int
+    ) -> None:
+        """Compute the logits of a batch. Returns before it is done; it is part of the stream.
+
+        Args:
+            lane: from 0; what it was given before must be over, or be in the same stream.
+            images: address on the device of float32 (N, C, H, W), C-contiguous, as `Images`.
+            logits: address of float32 (N, `spec.outputs`, H, W), which is filled.
+            shape: (N, C, H, W), as `spec` allows, N at most `largest`.
+            stream: ``cudaStream_t``.
+
+        Raises:
+            ValueError: a shape or a lane that there is not.
+            RuntimeError: the library refused the work; the message says why.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine holds. It is not used afterwards."""
 
 
 class Engine(ABC):

@@ -37,6 +37,7 @@ class Card:
         training: settings of the run, for the record.
         versions: of forge, torch and other packages.
         tuning: what `forge tune` says of the thresholds.
+        built: of an exported network or an engine, how `forge build-engine` made it.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     tuning: dict[str, Any] = field(default_factory=dict)
+    built: dict[str, Any] = field(default_factory=dict)
 
 
 def card_file(weights: Path) -> Path:
