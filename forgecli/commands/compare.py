@@ -46,6 +46,9 @@ def compare(
     seed: Annotated[
         int, typer.Option(min=0, metavar="S", help="Of the bootstrap; decides the intervals.")
     ] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --per-image if it exists.")
+    ] = False,
     lenient: Annotated[
         bool,
         typer.Option(
@@ -59,6 +62,7 @@ def compare(
     from rich.console import Console
 
     from forgecli import console
+    from forgecli.atomic import check_output
     from kernels.jit import on_first_compile
 
     on_first_compile(console.note)  # before the imports that compile
@@ -71,6 +75,7 @@ def compare(
 
     if per_image:
         refuse_inputs(per_image, submission_a, submission_b, truth)
+        check_output(per_image, overwrite=overwrite)
     first, second = evaluate_both(submission_a, submission_b, truth, lenient=lenient)
     comparison = compare_scores(first, second, resamples=resamples, seed=seed)
     if per_image:

@@ -37,6 +37,9 @@ def score(
             "of every image.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --per-image if it exists.")
+    ] = False,
     lenient: Annotated[
         bool,
         typer.Option(
@@ -50,6 +53,7 @@ def score(
     from rich.console import Console
 
     from forgecli import console
+    from forgecli.atomic import check_output
     from kernels.jit import on_first_compile
 
     on_first_compile(console.note)  # before the imports that compile
@@ -62,6 +66,7 @@ def score(
 
     if per_image:
         refuse_inputs(per_image, submission, truth)
+        check_output(per_image, overwrite=overwrite)
     evaluation = evaluate(submission, truth, lenient=lenient)
     summary = summarise(evaluation)
     if per_image:

@@ -82,8 +82,13 @@ def _lines(detection: Detection) -> list[_Line]:
     paired = {pair.instance for pair in detection.evidence}
     for index, instance in enumerate(detection.instances):
         if index not in paired:
-            area = int(instance.runs[:, 1].sum())
-            lines.append(_Line((region_tag(index, 0),), color_of(index), f"{area} px"))
+            # All its regions together: a network says what is copied, not what from where.
+            text = f"{int(instance.runs[:, 1].sum())} px"
+            if (count := len(instance.regions)) > 1:
+                text += f" in {count} regions"
+            if detection.found_by == "segment":
+                text += "   outlined by a network"
+            lines.append(_Line((region_tag(index, 0),), color_of(index), text))
     if len(lines) > _MOST_LINES:
         more = len(lines) - _MOST_LINES + 1
         lines[_MOST_LINES - 1 :] = [_Line((), _INK, f"and {more} more")]

@@ -71,6 +71,8 @@ class DataSettings(CropSettings, SamplingSettings):
     Attributes:
         folder: the data set.
         validation_folder: another data set to validate on; all of `folder` is trained on then.
+        split: a file as the ``split.csv`` of a run: these sides are taken, and images that it does
+            not name are left out.
         cases: a CSV file with the columns case_id and, optionally, group and domain.
         join: whether images that share a source picture are kept on one side of the split; see
             `forgecli.cases.groups`.
@@ -86,6 +88,7 @@ class DataSettings(CropSettings, SamplingSettings):
 
     folder: Path | None = None
     validation_folder: Path | None = None
+    split: Path | None = None
     cases: Path | None = None
     join: Join = "auto"
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2

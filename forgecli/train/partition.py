@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgecli.cases.split import Member, Split, shares, split_by_fold, split_by_share
+from forgecli.cases.split import (
+    Member,
+    Split,
+    read_split,
+    shares,
+    split_by_fold,
+    split_by_share,
+)
 from forgecli.errors import UsageError
 from forgecli.train.data import DataSettings
 from forgecli.train.index import Index, Item, Progress, read_index, shared_sources
@@ -48,7 +55,9 @@ def read_sides(
         workers, progress: see `forgecli.train.index.read_index`.
 
     Raises:
-        UsageError: no folder, no such fold, too few groups, or a side without forged images.
+        UsageError: no folder, no such fold, too few groups, a side without forged images, or a
+            split that names images which are not there.
+        ForgeError: `data.split` is not a split.
         OutputError: the cache cannot be written.
     """
     if data.folder is None:
@@ -57,6 +66,11 @@ def read_sides(
         raise UsageError(
             f"fold {data.fold} of {data.folds} cannot be.",
             mend="folds is 0 or from 2 on, and fold is from 0 to folds - 1",
+        )
+    if data.split is not None and (data.folds or data.validation_folder is not None):
+        raise UsageError(
+            "split says which images are validated on, and so do folds and validation_folder.",
+            mend="set one of them in [data]",
         )
     index = _read(data, data.folder, "index.json", cache, workers, progress)
     _check_forged(index.items, "train on", data.folder)
@@ -82,7 +96,18 @@ def read_sides(
         members = here + there
     else:
         members = index.members()
-        if data.folds:
+        if data.split is not None:
+            split = _known(read_split(data.split), index, data.split)
+            members = [m for m in members if m.case_id in split.sides()]
+            if unnamed := len(index.items) - len(members):
+                lines.append(f"{unnamed} images are not named in {data.split}: left out")
+                left_out += unnamed
+            if both := _on_both_sides(members, split):
+                lines.append(
+                    f"{both} groups are on both sides of {data.split}, so validation looks better "
+                    "than images from elsewhere will"
+                )
+        elif data.folds:
             split = split_by_fold(members, data.folds, data.split_seed)[data.fold]
         else:
             split = split_by_share(members, data.validation_share, data.split_seed)
@@ -99,6 +124,30 @@ def read_sides(
             "images, so validation looks better than images from elsewhere will"
         )
     return Sides(train, validation, split, shares(members, split), left_out, tuple(lines))
+
+
+def _known(split: Split, index: Index, file: Path) -> Split:
+    """The split, all of whose images are there."""
+    there = {item.case.case_id for item in index.items}
+    missing = [case_id for case_id in split.sides() if case_id not in there]
+    if missing:
+        unusable = [case_id for case_id in missing if case_id in index.left_out]
+        why = f"; {len(unusable)} of them cannot be used" if unusable else ""
+        raise UsageError(
+            f"names {len(missing)} images that are not in the data set, {missing[0]!r} for one"
+            f"{why}.",
+            file=file,
+            mend="take the data set that the split was made of",
+        )
+    return split
+
+
+def _on_both_sides(members: Iterable[Member], split: Split) -> int:
+    """How many groups have members on both sides."""
+    sides, seen = split.sides(), dict[str, set[str]]()
+    for member in members:
+        seen.setdefault(member.group, set()).add(sides[member.case_id])
+    return sum(len(there) > 1 for there in seen.values())
 
 
 def _check_forged(items: Iterable[Item], purpose: str, folder: Path) -> None:

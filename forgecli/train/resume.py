@@ -8,7 +8,7 @@ from typing import Any
 from forgecli.errors import UsageError
 
 FREE = {
-    "data": {"folder", "validation_folder", "cases", "cache_mb"},
+    "data": {"folder", "validation_folder", "split", "cases", "cache_mb"},
     "model": {"encoder_weights", "init_from"},
     "loop": {"epochs", "minutes", "patience", "device", "workers", "threads", "tensorboard"},
     "validation": {"samples"},

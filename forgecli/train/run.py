@@ -77,7 +77,8 @@ def train(
     files = RunFolder(folder)
     if settings.data.folder is None:  # before a folder is made
         raise UsageError("no data set is named.", mend="pass --data, or set folder in [data]")
-    for place in (settings.data.folder, settings.data.validation_folder, settings.data.cases):
+    data = settings.data
+    for place in (data.folder, data.validation_folder, data.split, data.cases):
         if place is not None and not place.exists():
             raise UsageError("is not there.", file=place, mend="check --data and [data]")
     if world.first:
@@ -248,7 +249,7 @@ def _restore(
 def _for_card(settings: TrainSettings, device: torch.device, world: World) -> dict[str, Any]:
     """The settings without what tells of places on this machine."""
     tables = settings.tables()
-    for key in ("folder", "validation_folder", "cases"):
+    for key in ("folder", "validation_folder", "split", "cases"):
         del tables["data"][key]
     weights = settings.model.encoder_weights
     tables["model"]["encoder_weights"] = weights if weights in ("imagenet", "none") else "file"

@@ -79,6 +79,15 @@ def test_per_image() -> None:
     assert [float(row["difference"]) for row in rows] == [-1, 1, 0]
 
 
+def test_per_image_is_not_replaced_unasked() -> None:
+    Path("out.csv").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        run("--per-image", "out.csv")
+    assert Path("out.csv").read_text() == "mine"
+    assert run("--per-image", "out.csv", "--overwrite").exit_code == 0
+    assert Path("out.csv").read_text() != "mine"
+
+
 def test_inputs_are_not_overwritten() -> None:
     with pytest.raises(UsageError, match="is an input"):
         run("--per-image", "b.csv")

@@ -86,6 +86,15 @@ def test_per_image(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_per_image_is_not_replaced_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.csv").write_text("mine")
+    asked = ["score", "sub.csv", "gt.csv", "--per-image", "mine.csv"]
+    assert forge(monkeypatch, *asked) == 2
+    assert Path("mine.csv").read_text() == "mine"
+    assert forge(monkeypatch, *asked, "--overwrite") == 0
+    assert Path("mine.csv").read_text().startswith("case_id,")
+
+
 def test_per_image_is_not_an_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -235,3 +235,12 @@ def test_written_file_is_the_rendering(tmp_path: Path) -> None:
     read = cv2.imread(str(tmp_path / "o.png"))
     assert read is not None
     assert np.array_equal(read[:, :, ::-1], render(picture(shape), two_discs(shape)))
+
+
+def test_the_legend_says_when_a_network_drew_the_outline(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("forgecli.report.legend.write", lambda *given: written.append(given[1]))
+    regions = tuple(np.array([[start, 10]]) for start in (0, 40))
+    instance = Instance(np.concatenate(regions), regions)
+    legend(Detection("a", (30, 40), instances=(instance,), found_by="segment"), 400, 10)
+    assert written[1:] == ["20 px in 2 regions   outlined by a network"]

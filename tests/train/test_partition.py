@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forgecli.cases.split import write_split
 from forgecli.errors import UsageError
 from forgecli.train.data import DataSettings
 from forgecli.train.partition import read_sides
@@ -33,6 +34,33 @@ def test_folds(tmp_path: Path) -> None:
     for folds, fold in ((3, 3), (1, 0), (0, 1)):
         with pytest.raises(UsageError, match="cannot be"):
             read_sides(DataSettings(folder=folder, folds=folds, fold=fold))
+
+
+def test_a_split_of_another_run_is_taken(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 10)
+    first = read_sides(DataSettings(folder=folder, validation_share=0.3, split_seed=5))
+    file = tmp_path / "split.csv"
+    write_split(file, first.split)
+    again = read_sides(DataSettings(folder=folder, split=file))
+    assert again.split == first.split
+    assert (again.train, again.validation) == (first.train, first.validation)
+    assert again.lines == first.lines
+
+    moved = first.validation[0].case.case_id
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(moved)]
+    file.write_text("\n".join([*kept[:-1], f"{moved},train"]))
+    last = kept[-1].split(",")[0]
+    sides = read_sides(DataSettings(folder=folder, split=file))
+    assert moved in sides.split.train and last not in sides.split.sides()
+    assert sides.left_out == 1
+    assert any("1 images are not named" in line for line in sides.lines)
+    assert any("1 groups are on both sides" in line for line in sides.lines)
+
+    file.write_text("case_id,side\nnobody,train\n")
+    with pytest.raises(UsageError, match="1 images that are not in the data set, 'nobody'"):
+        read_sides(DataSettings(folder=folder, split=file))
+    with pytest.raises(UsageError, match="set one of them"):
+        read_sides(DataSettings(folder=folder, split=file, folds=3))
 
 
 def test_another_folder_to_validate_on(tmp_path: Path) -> None:
