@@ -47,11 +47,13 @@ class LaneEngine(Protocol):
     Attributes:
         spec: of the network.
         lanes: how many batches may be at work at the same time; each uses a lane of its own.
+        smallest: images of a batch, at least.
         largest: images of a batch, at most.
     """
 
     spec: Spec
     lanes: int
+    smallest: int
     largest: int
 
     def enqueue(
@@ -63,13 +65,16 @@ class LaneEngine(Protocol):
             lane: from 0; what it was given before must be over, or be in the same stream.
             images: address on the device of float32 (N, C, H, W), C-contiguous, as `Images`.
             logits: address of float32 (N, `spec.outputs`, H, W), which is filled.
-            shape: (N, C, H, W), as `spec` allows, N at most `largest`.
+            shape: (N, C, H, W), as `spec` allows, N from `smallest` to `largest`.
             stream: ``cudaStream_t``.
 
         Raises:
             ValueError: a shape or a lane that there is not.
             RuntimeError: the library refused the work; the message says why.
         """
+
+    def trim(self) -> None:
+        """Give memory that is not in use back to the system. No batch is under way."""
 
     def close(self) -> None:
         """Give back what the engine holds. It is not used afterwards."""

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from engines.base import Engine, Images, Logits, Precision, Spec
-
-_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+from engines.base import Engine, Images, Logits, Precision
+from engines.torch_forward import Forward, Mixed, check_precision, halve_weights, spec_of_network
+from engines.torch_graphs import Graphs
 
 
 class TorchEngine(Engine):
-    """Runs a network as it is: its weights stay what they are, training can go on with them.
+    """Runs a network as it is: its weights stay what they are, training can go on with them, unless
+    they are the engine's `own`.
 
     Lower precision is autocast: convolutions and matrix products in it, what needs the range
     (normalisation, softmax) in float32.
@@ -22,15 +23,23 @@ class TorchEngine(Engine):
     Where a GPU's memory does not suffice, the batch is halved and tried again, and stays that
     small. Results do not depend on how a batch is cut.
 
+    `compile` and `graphs` have not run on a GPU.
+
     Args:
         network: maps (N, channels, H, W) to (N, outputs, H, W), and names its ``channels``,
             ``multiple``, ``size`` and ``outputs`` as `Spec` does. It is moved to the device.
         device: as torch names it: ``cpu``, ``cuda:0``, ``mps``.
-        precision: of the arithmetic.
+        precision: of the arithmetic; not ``int8``.
         note: told, in a sentence, when the batch was halved.
+        own: whether nobody else uses the network; then its weights are kept in `precision` where
+            they would be cast to it anyway. Logits are the same.
+        compile: make kernels for the network with `torch.compile`, for all sizes at once. The first
+            batch takes a minute or more. GPU only.
+        graphs: record a CUDA graph for each shape of a batch, see `Graphs`. GPU only.
 
     Raises:
         RuntimeError: there is no such device.
+        ValueError: a precision or an option that the device does not have.
     """
 
     def __init__(
@@ -40,19 +49,25 @@ class TorchEngine(Engine):
         device: str = "cpu",
         precision: Precision = "fp32",
         note: Callable[[str], None] | None = None,
+        own: bool = False,
+        compile: bool = False,
+        graphs: bool = False,
     ) -> None:
-        self.spec = Spec(
-            channels=_whole(network, "channels"),
-            multiple=_whole(network, "multiple"),
-            size=_size(network),
-            outputs=_whole(network, "outputs"),
-            device=device,
-            precision=precision,
-        )
+        check_precision(precision)
         self._device = torch.device(device)
+        if self._device.type != "cuda" and (compile or graphs):
+            raise ValueError(f"compile and graphs are for NVIDIA GPUs, and this is {device}")
+        self.spec = spec_of_network(network, device, precision)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._note = note
         self._batch: int | None = None  # no limit is known
+        if own:
+            height, width = self.spec.size or (self.spec.multiple * 2,) * 2
+            example = torch.zeros(1, self.spec.channels, height, width, device=self._device)
+            halve_weights(self._network.eval(), example, precision)
+        passed: Forward = torch.compile(self._network, dynamic=True) if compile else self._network
+        self._pass: Forward = Mixed(passed, self._device, precision, keep_casts=not graphs)
+        self._graphs = Graphs(self._pass) if graphs else None
 
     def _infer(self, images: Images) -> Logits:
         training = self._network.training
@@ -81,45 +96,25 @@ class TorchEngine(Engine):
 
     def _halve(self, step: int) -> None:
         self._batch = step // 2
+        if self._graphs is not None:
+            self._graphs.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if self._note is not None:
             self._note(f"the GPU's memory does not hold {step} images at once: {self._batch} now")
 
     def _forward(self, images: Images) -> Logits:
-        dtype = _DTYPES.get(self.spec.precision)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, dtype=dtype, enabled=dtype is not None),
-        ):
-            # PyTorch warns of arrays that cannot be written to.
-            owned = images if images.flags.writeable else images.copy()
-            batch = torch.from_numpy(owned).to(self._device)  # (N, C, H, W)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            logits = self._network(batch)  # (N, K, H, W)
-            result: Logits = logits.float().contiguous().cpu().numpy()
+        # PyTorch warns of arrays that cannot be written to.
+        owned = images if images.flags.writeable else images.copy()
+        batch = torch.from_numpy(owned).to(self._device)  # (N, C, H, W)
+        logits = (self._graphs or self._pass)(batch)  # (N, K, H, W)
+        result: Logits = logits.cpu().numpy()
         if result.shape[0] != len(images) or result.shape[2:] != images.shape[2:]:
             raise ValueError(f"the network gave {result.shape} for images of {images.shape}")
         return result
 
     def close(self) -> None:
         """Forget the network."""
-        del self._network
+        del self._network, self._pass, self._graphs
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _whole(network: nn.Module, name: str) -> int:
-    value = getattr(network, name)
-    if not isinstance(value, int):
-        raise TypeError(f"a network's {name} is a whole number. Got: {value!r}")
-    return value
-
-
-def _size(network: nn.Module) -> tuple[int, int] | None:
-    size: object = network.size
-    if size is None:
-        return None
-    if not (isinstance(size, tuple) and len(size) == 2):
-        raise TypeError(f"a network's size is (H, W) or None. Got: {size!r}")
-    return int(size[0]), int(size[1])

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from forgecli import __version__
-from forgecli.commands import compare, inspect, predict, score, synth, train, truth, tune
+from forgecli.commands import (
+    bench,
+    build_engine,
+    compare,
+    doctor,
+    inspect,
+    predict,
+    score,
+    synth,
+    train,
+    truth,
+    tune,
+)
 from forgecli.console import fail, stderr
 from forgecli.errors import ExitCode, ForgeError
 
@@ -28,6 +40,9 @@ app.command("train", help=train.HELP)(train.train)
 app.command("truth", help=truth.HELP)(truth.truth)
 app.command("synth", help=synth.HELP)(synth.synth)
 app.command("tune", help=tune.HELP)(tune.tune)
+app.command("bench", help=bench.HELP)(bench.bench)
+app.command("build-engine", help=build_engine.HELP)(build_engine.build_engine)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

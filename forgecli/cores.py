@@ -22,6 +22,17 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def threads_here() -> int:
+    """Threads that a library of this process may use that does not read the variables itself.
+
+    What `threads_of_children` gave this process, or what the user set; else one per core.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if first.isdecimal() and int(first) > 0:
+        return min(int(first), available_cores())
+    return available_cores()
+
+
 @contextmanager
 def threads_of_children(threads: int) -> Iterator[None]:
     """Give processes started in the block this many threads for each numeric library.

@@ -130,3 +130,9 @@ def test_the_python_of_the_readme() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^\[\d+, \d+", done.stdout, re.MULTILINE), "an annotation is printed"
+
+
+def test_tables_of_the_documents_are_up_to_date() -> None:
+    make = runpy.run_path(str(ROOT / "docs" / "make_tables.py"), run_name="make_tables")
+    behind = [file.name for file in make["outdated"](ROOT / "docs")]
+    assert behind == [], "run python docs/make_tables.py"

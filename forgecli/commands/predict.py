@@ -28,7 +28,7 @@ HELP = (
     "rows that were done are there)."
 )
 
-_CHECKPOINT = (".safetensors", ".json")
+_NETWORK_FILES = (".safetensors", ".json", ".onnx", ".engine")
 _WHERE = "Where the results go"
 _WHAT = "What counts"
 _NETWORK = "The network of segment and fused"
@@ -51,25 +51,35 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The network: NAME.safetensors of forge train, with NAME.json beside it.",
+            help="The network: NAME.safetensors of forge train, with NAME.json beside it, or a "
+            ".onnx (for the CPU) or .engine (for a GPU) that forge build-engine made of it.",
             rich_help_panel=_NETWORK,
         ),
     ] = None,
     engine: Annotated[
-        Literal["auto", "torch"] | None,
-        typer.Option(help="What runs it. Default: auto.", rich_help_panel=_NETWORK),
+        Literal["auto", "torch", "openvino", "tensorrt"] | None,
+        typer.Option(
+            help="What runs it: torch a .safetensors, openvino a .onnx, tensorrt a .engine. "
+            "Default: auto.",
+            rich_help_panel=_NETWORK,
+        ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
             metavar="auto|cpu|cuda:0|mps",
-            help="Where it runs; auto takes a GPU if there is one. Default: auto.",
+            help="Where it runs; auto takes a GPU if there is one that the engine can use. "
+            "Default: auto.",
             rich_help_panel=_NETWORK,
         ),
     ] = None,
     precision: Annotated[
-        Literal["fp32", "fp16", "bf16"] | None,
-        typer.Option(help="Of its arithmetic. Default: fp32.", rich_help_panel=_NETWORK),
+        Literal["auto", "fp32", "fp16", "bf16", "int8"] | None,
+        typer.Option(
+            help="Of its arithmetic; auto is what the file was made for, and fp32 of a "
+            ".safetensors. Default: auto.",
+            rich_help_panel=_NETWORK,
+        ),
     ] = None,
     instances: Annotated[
         Literal["merged", "components", "matched"] | None,
@@ -207,6 +217,15 @@ def predict(
             rich_help_panel=_HOW,
         ),
     ] = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N",
+            help="Batches that an NVIDIA GPU works on at the same time; auto tries 1, 2, 4 and 8 "
+            "on the first images. Default: auto.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE.toml", help="Read settings from here.", rich_help_panel=_HOW),
@@ -225,6 +244,7 @@ def predict(
     from forgecli.predict.plan import plan_rows
     from forgecli.predict.progress import progress_on
     from forgecli.predict.settings import PredictSettings
+    from forgecli.stream.way import way_of
 
     flags = {
         "detector": detector,
@@ -241,6 +261,7 @@ def predict(
         "id_from": id_from,
         "max_pixels": max_pixels,
         "workers": workers,
+        "streams": streams,
     }
     tables = read_config(config, TABLES) if config else {}
     settings = resolve(
@@ -266,11 +287,12 @@ def predict(
         detector=chosen.name,
         threshold=chosen.threshold,
     )
+    way = way_of(chosen, settings)
     plan = plan_rows(discover(images, id_from=settings.id_from), settings.sample_submission)
     outputs = Outputs.of(settings)
-    read = [settings.model.with_suffix(s) for s in _CHECKPOINT] if settings.model else []
+    read = [settings.model.with_suffix(s) for s in _NETWORK_FILES] if settings.model else []
     outputs.check(plan, overwrite=settings.overwrite, read=read)
-    for text in chosen.notes:
+    for text in (*chosen.notes, *way.notes):
         console.note(text)
     for text in (*chosen.warnings, *plan.warnings(), *outputs.left_over()):
         console.warn(text)
@@ -283,7 +305,8 @@ def predict(
         progress=progress_on(console.stderr, plan.images),
         voice=console,
         detector_settings=chosen.record,
-        most_workers=chosen.most_workers,
+        most_workers=way.most_workers,
+        make_pool=way.make_pool,
     )
 
     for line in [*summary.as_lines(), *outputs.as_lines(summary)]:

@@ -18,7 +18,7 @@ score quantile, gate and way to make instances is tried with every other. What
 this is worth on new images is measured by cross-validation over groups of
 images, in which a picture and its forged twin are never on both sides.
 
-The thresholds go into the checkpoint's JSON file, unless --dry-run is given.
+The thresholds go into the JSON file beside the network, unless --dry-run is given.
 Where the network does not beat calling all images authentic on images that it
 was not tuned on, that is said, and the gate that is written keeps it quiet.
 
@@ -33,7 +33,11 @@ def tune(
     ],
     model: Annotated[
         Path,
-        typer.Option(metavar="FILE", show_default=False, help="The checkpoint, a .safetensors."),
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="The checkpoint, a .safetensors, or what forge build-engine made of it.",
+        ),
     ],
     fused: Annotated[
         Path | None,
@@ -77,7 +81,10 @@ def tune(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(metavar="fp32|fp16|bf16", help="Of the arithmetic. Without: fp32."),
+        typer.Option(
+            metavar="fp32|fp16|bf16|int8",
+            help="Of the arithmetic. Without: what the file was made for; fp32 of a .safetensors.",
+        ),
     ] = None,
     workers: Annotated[
         int | None,

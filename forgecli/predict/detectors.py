@@ -37,6 +37,7 @@ class Chosen:
         make: makes one; it can be sent to another process.
         threshold: score from which it flags an image.
         record: all that decides what it finds, as plain JSON values.
+        network: of segment and fused, how their network is used.
         most_workers: as many are of use where the user does not say; None: one per core.
         notes, warnings: what a user may want to know, and should know.
     """
@@ -45,6 +46,7 @@ class Chosen:
     make: Callable[[], Detector]
     threshold: float
     record: dict[str, Any]
+    network: SegmentPlan | None = None
     most_workers: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -92,14 +94,15 @@ def choose(
     if settings.model is None:
         raise UsageError(
             f"--detector {name} needs a network.",
-            mend="name a checkpoint with --model FILE.safetensors",
+            mend="name one with --model: the .safetensors of forge train, or the .onnx or .engine "
+            "of forge build-engine",
         )
     from forgecli.segment.plan import SegmentPlan
 
     if name == "segment" and settings.threshold is not None:
         segment = replace(segment, gate=settings.threshold)
     plan = SegmentPlan.of(settings.model, segment)
-    notes = (f"network: {plan.model} on {plan.device}, {plan.precision}",)
+    notes = (f"network: {plan}",)
     on_gpu = plan.device != "cpu"
     warnings = tuple(
         f"the thresholds were tuned with another {text}; forge tune finds those for this"
@@ -116,6 +119,7 @@ def choose(
             partial(_make_segment, plan),
             plan.thresholds.gate,
             plan.as_record(),
+            network=plan,
             most_workers=1 if on_gpu else None,
             notes=notes,
             warnings=warnings,
@@ -126,6 +130,7 @@ def choose(
         partial(_make_fused, match, plan),
         match.threshold,
         {"match": _match_record(match), "segment": plan.as_record()},
+        network=plan,
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
         warnings=(never,) if plan.thresholds.fused_gate is None else warnings,

@@ -33,6 +33,22 @@ class Voice(Protocol):
         """Something a user should know."""
 
 
+class Examining(Protocol):
+    """What brings tasks to their outcomes, in processes of its own."""
+
+    def examine(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        """One outcome per task, in the order in which they finish."""
+
+
+class MakePool(Protocol):
+    """What makes it. `Pool` is one."""
+
+    def __call__(
+        self, work: Work, size: int, *, note: Callable[[str], None], stop: Callable[[], bool]
+    ) -> Examining:
+        """A pool of so many processes."""
+
+
 def run(
     plan: Plan,
     settings: PredictSettings,
@@ -43,6 +59,7 @@ def run(
     voice: Voice,
     detector_settings: Mapping[str, Any],
     most_workers: int | None = None,
+    make_pool: MakePool = Pool,
 ) -> Summary:
     """Examine all images and write all files.
 
@@ -57,12 +74,13 @@ def run(
         voice: says what comes up.
         detector_settings: what decides what it finds, for the record of the run.
         most_workers: limit of the workers where the settings leave their number open.
+        make_pool: makes what examines the images, unless there are to be no workers.
 
     Raises:
         ForgeError: the detector cannot start, or the submission cannot be written. The rows
             written until then are kept.
     """
-    job = _Job(plan, settings, make_detector, outputs, voice, most_workers)
+    job = _Job(plan, settings, make_detector, outputs, voice, most_workers, make_pool)
     stopping = "stopping: keeping the rows that are done"
     with progress, StopSignals(lambda: voice.note(stopping)) as signals:
         summary = job.run(progress, signals)
@@ -83,7 +101,9 @@ class _Job:
         outputs: Outputs,
         voice: Voice,
         most_workers: int | None,
+        make_pool: MakePool,
     ) -> None:
+        self._make_pool = make_pool
         self._plan = plan
         self._outputs = outputs
         self._voice = voice
@@ -130,7 +150,8 @@ class _Job:
 
     def _outcomes(self, signals: StopSignals) -> Generator[Outcome]:
         if self._workers:
-            pool = Pool(self._work, self._workers, note=self._voice.note, stop=signals.asked)
+            make = self._make_pool
+            pool = make(self._work, self._workers, note=self._voice.note, stop=signals.asked)
             yield from pool.examine(self._tasks())
         else:
             yield from self._examined_here(signals)

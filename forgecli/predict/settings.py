@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 DetectorName = Literal["match", "segment", "fused"]
+Streams = Annotated[int, Field(ge=1, le=64)]
+
+
+def _number_or_auto(value: object) -> object:
+    """None for the word ``auto``."""
+    return None if value == "auto" else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class PredictSettings:
         max_pixels: larger images are not decoded. The default is a square of 14,142.
         workers: images at work at the same time, each in a process of its own; 0 does all in the
             one process there is; None takes as many as there are cores, or what suits a GPU.
+        streams: batches that a GPU works on at the same time; None (``auto``) finds out what is
+            fastest.
         id_from: whether an id is the file's name or its path below the folder.
         overwrite: whether outputs may replace what is there.
     """
@@ -47,5 +55,6 @@ class PredictSettings:
     min_area: Annotated[int, Field(ge=0)] = 0
     max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
     workers: Annotated[int, Field(ge=0, le=1024)] | None = None
+    streams: Annotated[Streams | None, BeforeValidator(_number_or_auto)] = None
     id_from: Literal["name", "path"] = "name"
     overwrite: bool = False

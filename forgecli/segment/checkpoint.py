@@ -64,30 +64,59 @@ def write_card(weights: Path, card: Card) -> None:
         OutputError: it cannot be written.
         ValueError: a number of the card is NaN or infinite, which JSON cannot say.
     """
-    with atomic_writer(card_file(weights)) as text:
-        document = {"format": FORMAT, **dataclasses.asdict(card)}
-        json.dump(document, text, indent=2, allow_nan=False)
-        text.write("\n")
+    text = card_text(card)
+    with atomic_writer(card_file(weights)) as file:
+        file.write(text + "\n")
+
+
+def card_text(card: Card) -> str:
+    """A card as JSON: what is in the file beside weights, and in the metadata of an ONNX file.
+
+    Raises:
+        ValueError: a number of the card is NaN or infinite, which JSON cannot say.
+    """
+    return json.dumps({"format": FORMAT, **dataclasses.asdict(card)}, indent=2, allow_nan=False)
 
 
 def read_card(weights: Path) -> Card:
     """The card of a file of weights; either of the two files may be named.
 
+    That of an ONNX file is `forgecli.segment.onnx_file.read_onnx_card`, since it may be inside.
+
     Raises:
         UsageError: a file is missing.
         ForgeError: the JSON is not one of ours, or is of a later version.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     file = card_file(weights)
     try:
-        document = json.loads(file.read_bytes())
+        text = file.read_bytes()
     except OSError as error:
         raise UsageError(
             f"cannot be read: {error.strerror}.",
             file=file,
-            mend="a checkpoint is two files, NAME.safetensors and NAME.json; keep them together",
+            mend=f"a checkpoint is two files, {_named(weights)} and NAME.json; keep them together",
         ) from error
+    return card_from(text, file)
+
+
+def _named(weights: Path) -> str:
+    return f"NAME{weights.suffix}" if weights.suffix == ".engine" else "NAME.safetensors"
+
+
+def card_from(text: bytes | str, file: Path) -> Card:
+    """A card from its JSON.
+
+    Args:
+        text: as `card_text` made it.
+        file: where it was found, for messages.
+
+    Raises:
+        ForgeError: it is not one of ours, or is of a later version.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ForgeError(f"is not JSON: {error}.", file=file) from error
     version = document.pop("format", None) if isinstance(document, dict) else None

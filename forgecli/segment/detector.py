@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from engines.base import Engine, Precision
+from engines.base import Engine
 from forgecli.detection import Detection, Picture
 from forgecli.errors import ForgeError
-from forgecli.segment.checkpoint import Card, load_checkpoint
 from forgecli.segment.instances import instances_of, score_of
 from forgecli.segment.maps import logits_of
+from forgecli.segment.opening import open_planned
 from forgecli.segment.plan import SegmentPlan
-
-
-def open_engine(
-    weights: Path,
-    *,
-    device: str = "cpu",
-    precision: Precision = "fp32",
-    note: Callable[[str], None] | None = None,
-) -> tuple[Engine, Card]:
-    """A checkpoint behind an engine, and its card.
-
-    Args:
-        weights: the safetensors file.
-        device: as torch names it; see `forgecli.segment.device.resolve_device`.
-        precision: of the arithmetic.
-        note: told when the device's memory made the batch smaller.
-
-    Raises:
-        UsageError: a file is missing, or the extra that networks need.
-        ForgeError: the files are damaged, or the device does not take the network.
-    """
-    network, card = load_checkpoint(weights)
-    from engines.torch import TorchEngine
-
-    try:
-        return TorchEngine(network, device=device, precision=precision, note=note), card
-    except RuntimeError as error:
-        first = next(iter(str(error).splitlines()), "")
-        raise ForgeError(f"the network cannot be put on {device}: {first}", file=weights) from error
 
 
 class SegmentDetector:
@@ -94,12 +64,7 @@ class SegmentDetector:
 
     def _opened(self) -> Engine:
         if self._engine is None:
-            self._engine, _ = open_engine(
-                self.plan.weights,
-                device=self.plan.device,
-                precision=self.plan.precision,
-                note=self._notes.append,
-            )
+            self._engine = open_planned(self.plan, self._notes.append)
         return self._engine
 
     def _one(self, picture: Picture) -> Detection:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from forgecli.detection import Instance, Runs
 from forgecli.segment.maps import LogitMap
 from forgecli.segment.preprocess import Pixels
-from forgecli.segment.thresholds import Thresholds
-from kernels.components import components
+from forgecli.segment.thresholds import Policy, Thresholds
+from kernels.components import Components, components
+from kernels.rank import value_of_rank
 from kernels.rle import canonical
 
 MOST_REGIONS = 100
@@ -47,6 +48,17 @@ def probability_of(logit: float) -> float:
     return min(1.0 / (1.0 + math.exp(-logit)), _ALMOST_SURE)
 
 
+def rank_of(quantile: float, count: int) -> int:
+    """The place of a quantile among so many pixels, counted from the lowest as 0.
+
+    Args:
+        quantile: from 0 to 1; as in `image_levels`.
+        count: 1 or more.
+    """
+    # Less a trifle: 0.07 x 100 is 7.000000000000001.
+    return max(math.ceil(quantile * count - 1e-6), 1) - 1
+
+
 def image_levels(logits: LogitMap, quantiles: Sequence[float]) -> NDArray[np.float64]:
     """Quantiles of an image's probabilities; each may serve as its score.
 
@@ -62,10 +74,9 @@ def image_levels(logits: LogitMap, quantiles: Sequence[float]) -> NDArray[np.flo
         float64, one per quantile, from 0 to under 1.
     """
     highest = (logits[0] if len(logits) == 1 else logits.max(axis=0)).ravel()
-    # Less a trifle: 0.07 x 100 is 7.000000000000001.
-    places = [max(math.ceil(q * highest.size - 1e-6), 1) - 1 for q in quantiles]
-    if len(places) == 1 and places[0] == highest.size - 1:
-        return np.array([probability_of(float(highest.max()))])
+    places = [rank_of(quantile, highest.size) for quantile in quantiles]
+    if len(places) == 1:
+        return np.array([probability_of(value_of_rank(highest, places[0]))])
     found = np.partition(highest, sorted(set(places)))[places]
     return np.array([probability_of(value) for value in found.tolist()], np.float64)
 
@@ -107,12 +118,8 @@ def instances_of(
         return _ordered([regions for regions in found if regions])
     highest = logits[0] if len(logits) == 1 else logits.max(axis=0)
     regions = _regions(highest, limit, thresholds.min_area)
-    if len(regions) < 2:
-        return _ordered([regions] if regions else [])
-    if policy == "merged":
-        return _ordered([regions])
-    if policy == "components":
-        return _ordered([[region] for region in regions])
+    if policy != "matched" or len(regions) < 2:
+        return _grouped(regions, policy)
     if pixels is None:
         raise ValueError("the policy matched looks at the pixels of the image")
     from forgecli.segment.matched import same_content  # the match detector's kernels take a while
@@ -121,10 +128,37 @@ def instances_of(
     return _ordered([[regions[index] for index in group] for group in groups])
 
 
+def instances_of_components(found: Components, policy: Policy) -> tuple[Instance, ...]:
+    """The instances of a map whose components are known; as `instances_of` has them.
+
+    Args:
+        found: 4-connected components of the pixels that reach the limit, the small ones left out.
+        policy: ``merged`` or ``components``.
+
+    Raises:
+        ValueError: the policy ``matched``, which looks at the pixels of the image.
+    """
+    if policy == "matched":
+        raise ValueError("the policy matched looks at the pixels of the image")
+    return _grouped(_largest_first(found), policy)
+
+
+def _grouped(regions: list[Runs], policy: Policy) -> tuple[Instance, ...]:
+    """Regions as instances by a policy that does not look at their content."""
+    if policy == "components":
+        return _ordered([[region] for region in regions])
+    return _ordered([regions] if regions else [])
+
+
 def _regions(logits: NDArray[np.float32], limit: float, min_area: int) -> list[Runs]:
     """Runs of each component of the pixels that reach a limit, the largest first."""
     # NumPy compares in float32: the limit is rounded to it, as every logit was.
-    found = components(logits >= np.float32(limit), connectivity=4, min_area=min_area)
+    return _largest_first(
+        components(logits >= np.float32(limit), connectivity=4, min_area=min_area)
+    )
+
+
+def _largest_first(found: Components) -> list[Runs]:
     order = np.argsort(-found.areas, kind="stable")
     return [found.runs_of(int(index)) for index in order]
 

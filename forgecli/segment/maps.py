@@ -9,31 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.base import Engine, Images, Logits
+from forgecli.segment.forms import FORMS, Form, Tta
 from forgecli.segment.preprocess import Pixels, Preprocess, channels_of, padded, to_input
+from kernels.resize import enlarge
 
 LogitMap = NDArray[np.float32]
 """float32 (K, H, W): log-odds of every pixel of a picture; K as `Spec.outputs`."""
-
-Tta = Literal["none", "flip", "d4"]
-"""Test-time augmentation. ``flip``: the picture, mirrored left to right, upside down, and both.
-``d4``: these, and all of them turned by a quarter. The logits of all forms are averaged."""
-
-Form = tuple[bool, bool, bool]
-"""Whether rows are reversed, whether columns are, and whether the two are then swapped."""
-
-_FLIPS: tuple[Form, ...] = tuple((down, across, False) for down in (False, True)
-                                 for across in (False, True))  # fmt: skip
-FORMS: dict[Tta, tuple[Form, ...]] = {
-    "none": _FLIPS[:1],
-    "flip": _FLIPS,
-    "d4": (*_FLIPS, *((down, across, True) for down, across, _ in _FLIPS)),
-}
 
 
 class NotFinite(ValueError):
@@ -45,8 +31,8 @@ def logits_of(
 ) -> LogitMap:
     """The map of a picture.
 
-    With the view ``resize``, logits are enlarged (or reduced) bilinearly with pixel centres at
-    halves, as `cv2.resize` does: corners of the two grids fall on each other. With ``tile``, what
+    With the view ``resize``, logits are enlarged (or reduced) bilinearly by
+    `kernels.resize.enlarge`, which a GPU repeats to the last bit. With ``tile``, what
     several tiles say of a pixel is averaged with weights that fall smoothly to the tiles' rims
     (a raised cosine), since a network sees less around a pixel there.
 
@@ -86,10 +72,14 @@ def logits_of(
         logits = _whole(pixels, engine, preprocess, forms, batch)
     else:
         logits = _tiled(pixels, engine, preprocess, forms, batch)
+        _require_finite(logits)
+    return logits
+
+
+def _require_finite(logits: NDArray[np.float32]) -> None:
     # A sum is not finite if any of its terms is not; one pass without a map of booleans.
     if not math.isfinite(float(logits.sum(dtype=np.float64))):
         raise NotFinite("the network gave values that are not finite numbers")
-    return logits
 
 
 class _Highest(Engine):
@@ -108,18 +98,26 @@ def _whole(
     pixels: Pixels, engine: Engine, preprocess: Preprocess, forms: tuple[Form, ...], batch: int
 ) -> LogitMap:
     """The map of the view ``resize``."""
-    import cv2
-
     height, width = pixels.shape[:2]
     prepared = to_input(pixels, preprocess, engine.spec.multiple, engine.spec.size)
     seen = _averaged(prepared.array[None], engine, forms, batch)[0]  # (K, h, w)
     seen = seen[:, : prepared.shape[0], : prepared.shape[1]]
-    if prepared.shape == (height, width):
+    _require_finite(seen)
+    return at_full_size(seen, (height, width))
+
+
+def at_full_size(seen: NDArray[np.float32], shape: tuple[int, int]) -> LogitMap:
+    """The map of a picture from what the network said of its view.
+
+    Args:
+        seen: float32 (K, h, w), without padding.
+        shape: (H, W) of the picture.
+    """
+    if seen.shape[1:] == shape:
         return np.ascontiguousarray(seen)
-    logits = np.empty((len(seen), height, width), np.float32)
-    for channel, there in zip(np.ascontiguousarray(seen), logits, strict=True):
-        cv2.resize(channel, (width, height), dst=there, interpolation=cv2.INTER_LINEAR)
-    return logits
+    if len(seen) == 1:
+        return enlarge(seen[0], shape)[None]
+    return np.stack([enlarge(channel, shape) for channel in seen])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from engines.base import Precision
-from forgecli.segment.maps import Tta
+from forgecli.segment.forms import Tta
 from forgecli.segment.preprocess import Preprocess, View
 from forgecli.segment.thresholds import Pixels, Policy, Thresholds, Unit
 
@@ -19,17 +19,23 @@ class SegmentSettings:
 
     Attributes:
         engine: what runs the network; ``auto``: what suits the file.
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda:0``, ``mps``.
-        precision: of the arithmetic; ``fp16`` and ``bf16`` are for GPUs.
+        device: ``auto`` (a GPU if there is one that the engine can use), ``cpu``, ``cuda:0``,
+            ``mps``.
+        precision: of the arithmetic; ``auto``: what the file was made for, and of a checkpoint
+            ``fp32``.
+        compile: whether `torch.compile` makes kernels for the network; for torch on a GPU.
+        graphs: whether a batch is one CUDA graph instead of many launches; for engines on a GPU.
         tta: forms of the picture whose logits are averaged; thresholds were tuned with one of them.
         batch: tiles and forms that go through the network at once, at most.
         pixel, min_area, quantile, gate, instances, fused_gate: see `Thresholds`.
         view, size, overlap: see `Preprocess`.
     """
 
-    engine: Literal["auto", "torch"] = "auto"
+    engine: Literal["auto", "torch", "openvino", "tensorrt"] = "auto"
     device: str = "auto"
-    precision: Precision = "fp32"
+    precision: Literal["auto"] | Precision = "auto"
+    compile: bool = False
+    graphs: bool = False
     tta: Tta = "none"
     batch: Annotated[int, Field(ge=1, le=1024)] = 8
     pixel: Unit | None = None

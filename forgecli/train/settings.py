@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engines.base import Precision
 from forgecli.errors import UsageError
 from forgecli.segment.thresholds import Policy
 
@@ -16,6 +15,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+
+Precision = Literal["fp32", "fp16", "bf16"]
+"""Of training's arithmetic."""
 
 Figure = Literal["dice", "iou", "metric"]
 """What says which epoch is best. ``dice``, ``iou``: of all flagged pixels with all true pixels of

@@ -69,10 +69,11 @@ class Examiner:
         Raises:
             ForgeError: the checkpoint is damaged, or does not fit the device or the settings.
         """
-        from forgecli.segment.detector import SegmentDetector, open_engine
+        from forgecli.segment.detector import SegmentDetector
+        from forgecli.segment.opening import open_planned
 
         plan = self._plan
-        engine, _ = open_engine(plan.weights, device=plan.device, precision=plan.precision)
+        engine = open_planned(plan)
         SegmentDetector(plan, engine).prepare()
         if self._settings.cache is not None:
             arguments = json.dumps([plan.model, plan.arguments], sort_keys=True)

@@ -14,6 +14,7 @@ import forgecli
 from forgecli.cases.groups import Grouping
 from forgecli.errors import ForgeError
 from forgecli.segment.checkpoint import card_file, read_card, write_card
+from forgecli.segment.onnx_file import card_inside
 from forgecli.segment.plan import SegmentPlan
 from forgecli.segment.thresholds import Thresholds
 from forgecli.tune.examine import Row
@@ -187,8 +188,9 @@ def _measured(found: Measured, forged: NDArray[np.bool_]) -> dict[str, Any]:
 def write(plan: SegmentPlan, tuning: Tuning, known: dict[str, Any]) -> tuple[Path, bool]:
     """Put the thresholds and what is known of them into the checkpoint's JSON file.
 
-    Thresholds hold for the view they were found with, so that goes there too. A fused gate that was
-    tuned with other thresholds means nothing with these: without match's results it is taken out.
+    An ONNX file that has none beside it gets it. Thresholds hold for the view they were found with,
+    so that goes there too. A fused gate that was tuned with other thresholds means nothing with
+    these: without match's results it is taken out.
 
     Args:
         plan: the checkpoint, and how it was used.
@@ -202,7 +204,8 @@ def write(plan: SegmentPlan, tuning: Tuning, known: dict[str, Any]) -> tuple[Pat
         ForgeError: the file is not there any more.
         OutputError: it cannot be written; it is then as it was.
     """
-    card = read_card(plan.weights)
+    alone = plan.engine == "openvino" and not card_file(plan.weights).exists()
+    card = card_inside(plan.weights) if alone else read_card(plan.weights)
     tuned = replace(card, preprocess=plan.preprocess, thresholds=tuning.thresholds, tuning=known)
     write_card(plan.weights, tuned)
     lost = tuning.match is None and card.thresholds.fused_gate is not None

@@ -32,7 +32,7 @@ def examine_all(
     cores = available_cores()
     workers = min(settings.workers or cores, len(cases))
     if workers <= 1 or plan.device != "cpu":
-        _set_threads(cores)
+        _set_threads(cores, plan)
         examiner = Examiner(plan, settings, grid)
         examiner.prepare()
         try:
@@ -78,7 +78,7 @@ _no_start: _Failure | None = None
 def _start(plan: SegmentPlan, settings: TuneSettings, grid: Grid, threads: int) -> None:
     global _examiner, _no_start
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    _set_threads(threads)
+    _set_threads(threads, plan)
     try:
         _examiner = Examiner(plan, settings, grid)
         _examiner.prepare()
@@ -96,10 +96,12 @@ def _examine(case: Case) -> Row | _Failure:
         return _Failure(error)
 
 
-def _set_threads(threads: int) -> None:
+def _set_threads(threads: int, plan: SegmentPlan) -> None:
     import cv2
 
     cv2.setNumThreads(threads)
+    if plan.engine != "torch":  # OpenVINO asks `forgecli.cores`
+        return
     try:
         import torch
     except ModuleNotFoundError:  # the checkpoint's loader says so better

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.cuda.device import Scalar
-from kernels.cuda.source import OPTIONS, source
+from kernels.cuda.compile import compiled
+from kernels.cuda.device import Buffer, Event, Scalar, Stream
+from kernels.cuda.source import source
+
+_NOT_READY = 600
+"""``cudaErrorNotReady``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +51,19 @@ class CupyEvent:
 
     event: Any
 
+    query: Any
+
     def ready(self) -> bool:
-        """Whether the work before it is done."""
-        return bool(self.event.done)
+        """Whether the work before it is done.
+
+        Raises:
+            RuntimeError: the GPU failed. CuPy's own `Event.done` would be False for ever.
+        """
+        status = int(self.query(self.event.ptr))
+        if status not in (0, _NOT_READY):
+            self.event.synchronize()  # raises what it was
+            raise RuntimeError(f"the GPU failed (CUDA error {status})")
+        return status == 0
 
     def wait(self) -> None:
         """Wait until it is."""
@@ -56,8 +73,8 @@ class CupyEvent:
 class CupyDevice:
     """A GPU. Satisfies `kernels.cuda.device.Device`.
 
-    Sources are compiled for it when their first kernel is launched; CuPy keeps what it compiled in
-    a folder of its own.
+    Sources are compiled for it when their first kernel is launched, which takes a second or so in
+    all. This has not run on a GPU.
 
     Args:
         number: of the GPU, as CUDA counts them.
@@ -68,7 +85,12 @@ class CupyDevice:
     """
 
     def __init__(self, number: int = 0) -> None:
-        import cupy
+        # CuPy makes its folder when it is imported, and fails where it may not.
+        os.environ.setdefault("CUPY_CACHE_DIR", str(Path(tempfile.gettempdir()) / "forge-cupy"))
+        try:
+            import cupy
+        except OSError as error:
+            raise RuntimeError(f"CuPy cannot start: {error}") from error
 
         if not cupy.cuda.is_available() or number >= cupy.cuda.runtime.getDeviceCount():
             raise RuntimeError(f"CuPy finds no GPU {number}")
@@ -79,6 +101,7 @@ class CupyDevice:
         with self._device:
             properties = cupy.cuda.runtime.getDeviceProperties(number)
         self._name = str(properties["name"], "utf-8")
+        self._architecture = int(self._device.compute_capability)
 
     @property
     def name(self) -> str:
@@ -114,7 +137,7 @@ class CupyDevice:
         with self._device:
             return CupyStream(self._cupy.cuda.Stream(non_blocking=True))
 
-    def upload(self, host: NDArray[Any], to: CupyBuffer, stream: CupyStream, *,
+    def upload(self, host: NDArray[Any], to: Buffer, stream: Stream, *,
                at: int = 0) -> None:  # fmt: skip
         """See `Device.upload`."""
         _check(host, to, at)
@@ -123,7 +146,7 @@ class CupyDevice:
                 to.pointer + at, host.ctypes.data, host.nbytes, 1, stream.handle
             )
 
-    def download(self, of: CupyBuffer, host: NDArray[Any], stream: CupyStream, *,
+    def download(self, of: Buffer, host: NDArray[Any], stream: Stream, *,
                  at: int = 0) -> None:  # fmt: skip
         """See `Device.download`."""
         _check(host, of, at)
@@ -132,7 +155,7 @@ class CupyDevice:
                 host.ctypes.data, of.pointer + at, host.nbytes, 2, stream.handle
             )
 
-    def fill(self, buffer: CupyBuffer, byte: int, stream: CupyStream, *, at: int = 0,
+    def fill(self, buffer: Buffer, byte: int, stream: Stream, *, at: int = 0,
              size: int | None = None) -> None:  # fmt: skip
         """See `Device.fill`."""
         size = buffer.size - at if size is None else size
@@ -146,25 +169,31 @@ class CupyDevice:
         grid: tuple[int, int],
         threads: int,
         arguments: Sequence[Scalar],
-        stream: CupyStream,
+        stream: Stream,
     ) -> None:
         """See `Device.launch`."""
         if 0 in grid:
             return
         with self._device:
             function = self._function(source, kernel)
-            function(grid, (threads,), tuple(arguments), stream=stream.stream)
+            with _cupy(stream):
+                function(grid, (threads,), tuple(arguments))
 
-    def event(self, stream: CupyStream) -> CupyEvent:
+    def event(self, stream: Stream) -> CupyEvent:
         """See `Device.event`."""
         with self._device:
             event = self._cupy.cuda.Event(disable_timing=True)
-            event.record(stream.stream)
-        return CupyEvent(event)
+            event.record(_cupy(stream))
+        return CupyEvent(event, self._cupy.cuda.runtime.eventQuery)
 
-    def after(self, stream: CupyStream, event: CupyEvent) -> None:
+    def after(self, stream: Stream, event: Event) -> None:
         """See `Device.after`."""
-        stream.stream.wait_event(event.event)
+        _cupy(stream).wait_event(cast(CupyEvent, event).event)
+
+    def trim(self) -> None:
+        """See `Device.trim`."""
+        with self._device:
+            self._cupy.get_default_memory_pool().free_all_blocks()
 
     def synchronize(self) -> None:
         """See `Device.synchronize`."""
@@ -173,12 +202,18 @@ class CupyDevice:
     def _function(self, name: str, kernel: str) -> Any:
         if (name, kernel) not in self._kernels:
             if name not in self._modules:
-                self._modules[name] = self._cupy.RawModule(code=source(name), options=OPTIONS)
+                module = self._cupy.cuda.function.Module()
+                module.load(compiled(source(name), name, self._architecture)[0])
+                self._modules[name] = module
             self._kernels[name, kernel] = self._modules[name].get_function(kernel)
         return self._kernels[name, kernel]
 
 
-def _check(host: NDArray[Any], buffer: CupyBuffer, at: int) -> None:
+def _cupy(stream: Stream) -> Any:
+    return cast(CupyStream, stream).stream
+
+
+def _check(host: NDArray[Any], buffer: Buffer, at: int) -> None:
     if not host.flags.c_contiguous:
         raise ValueError("only C-contiguous arrays are copied as they are")
     if at < 0 or at + host.nbytes > buffer.size:

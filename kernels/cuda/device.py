@@ -40,7 +40,7 @@ class Event(Protocol):
     """A place in a stream."""
 
     def ready(self) -> bool:
-        """Whether the work before it is done. Does not wait."""
+        """Whether the work before it is done. Does not wait. Raises if the device failed."""
 
     def wait(self) -> None:
         """Wait on the host until it is."""
@@ -105,6 +105,9 @@ class Device(Protocol):
 
     def after(self, stream: Stream, event: Event) -> None:
         """Let a stream wait, on the device, for an event of another."""
+
+    def trim(self) -> None:
+        """Give memory that was freed back to the system, so that other libraries can have it."""
 
     def synchronize(self) -> None:
         """Wait on the host until all streams are done."""

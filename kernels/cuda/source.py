@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
@@ -19,11 +20,27 @@ def names() -> list[str]:
 
 
 def body(name: str) -> str:
-    """One source as it is in its file, without the prelude."""
-    return files("kernels.cuda").joinpath(f"{name}.cu").read_text(encoding="utf-8")
+    """One source without the prelude.
+
+    A line ``#include "NAME.cuh"`` is that file of this folder; compilers never see it, so none has
+    to be told where the folder is.
+    """
+    text = _read(f"{name}.cu")
+    return _INCLUDE.sub(lambda line: _read(line[1]) + f'#line {_after(line)} "{name}.cu"', text)
 
 
 def source(name: str) -> str:
     """One source for NVRTC, the prelude before it."""
-    prelude = files("kernels.cuda").joinpath("prelude.cuh").read_text(encoding="utf-8")
-    return f'{prelude}\n#line 1 "{name}.cu"\n{body(name)}'
+    return f'{_read("prelude.cuh")}\n#line 1 "{name}.cu"\n{body(name)}'
+
+
+_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
+
+
+def _after(line: re.Match[str]) -> int:
+    """The number of the line that follows."""
+    return line.string.count("\n", 0, line.end()) + 2
+
+
+def _read(file: str) -> str:
+    return files("kernels.cuda").joinpath(file).read_text(encoding="utf-8")

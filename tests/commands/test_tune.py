@@ -20,7 +20,7 @@ from forgecli.config import resolve
 from forgecli.errors import ForgeError, UsageError
 from forgecli.predict.decide import flagged_instances
 from forgecli.score.metric import score_image
-from forgecli.segment import detector
+from forgecli.segment import opening
 from forgecli.segment.checkpoint import card_file, read_card
 from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.plan import SegmentPlan
@@ -49,7 +49,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def open_engine(*arguments: Any, **named: Any) -> tuple[RedEngine, Any]:
         return RedEngine(), read_card(weights)
 
-    monkeypatch.setattr(detector, "open_engine", open_engine)
+    monkeypatch.setattr(opening, "open_engine", open_engine)
     return weights
 
 

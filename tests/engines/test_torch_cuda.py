@@ -64,3 +64,48 @@ def test_a_full_gpu_halves_the_batch() -> None:
 def test_there_is_no_such_device() -> None:
     with pytest.raises(RuntimeError):
         TorchEngine(Wide(), device="cuda:99")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_graphs_give_what_single_launches_give(precision: str) -> None:
+    one = TorchEngine(Wide().eval(), device="cuda:0", precision=precision)  # type: ignore[arg-type]
+    graphs = TorchEngine(Wide().eval(), device="cuda:0", precision=precision, own=True, graphs=True)  # type: ignore[arg-type]
+    for count, side in ((2, 64), (1, 96), (2, 64), (3, 64)):
+        batch = images(count, side) * count
+        np.testing.assert_allclose(graphs.infer(batch), one.infer(batch), atol=1e-3)
+
+
+def test_a_compiled_network_gives_the_same_at_all_sizes() -> None:
+    one = TorchEngine(Wide().eval(), device="cuda:0")
+    compiled = TorchEngine(Wide().eval(), device="cuda:0", compile=True)
+    for count, side in ((2, 64), (1, 96), (3, 32)):
+        batch = images(count, side)
+        np.testing.assert_allclose(compiled.infer(batch), one.infer(batch), atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_lanes_on_streams_of_others(precision: str) -> None:
+    """Two lanes at work at once, on streams and in memory that PyTorch does not know."""
+    from engines.torch_lanes import TorchLanes
+    from kernels.cuda.cupy_device import CupyDevice
+
+    pytest.importorskip("cupy")
+    device = CupyDevice(0)
+    lanes = TorchLanes(
+        Wide().eval(), device="cuda:0", lanes=2, largest=4, precision=precision,  # type: ignore[arg-type]
+    )  # fmt: skip
+    one = TorchEngine(Wide().eval(), device="cuda:0", precision=precision)  # type: ignore[arg-type]
+    work = []
+    for lane in (0, 1, 0, 1):
+        batch = images(2 + lane, 96) * (1 + len(work))
+        stream = work[lane][0] if len(work) > lane else device.stream()
+        given = device.allocate(batch.nbytes)
+        found = device.allocate(batch.nbytes // 3)
+        logits = np.empty((len(batch), 1, 96, 96), np.float32)
+        device.upload(batch, given, stream)
+        lanes.enqueue(lane, given.pointer, found.pointer, batch.shape, stream.handle)
+        device.download(found, logits, stream)
+        work.append((stream, batch, logits, given, found))
+    device.synchronize()
+    for _, batch, logits, _, _ in work:
+        np.testing.assert_allclose(logits, one.infer(batch), atol=1e-3)

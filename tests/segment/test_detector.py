@@ -13,8 +13,9 @@ import torch
 
 from forgecli.detection import Picture
 from forgecli.errors import ForgeError, UsageError
-from forgecli.segment.detector import SegmentDetector, open_engine
+from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.maps import NotFinite
+from forgecli.segment.opening import open_engine
 from forgecli.segment.plan import SegmentPlan
 from forgecli.segment.preprocess import Preprocess
 from forgecli.segment.settings import SegmentSettings

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgecli.segment.maps import FORMS, Cuts, NotFinite, Tta, logits_of
+from forgecli.segment.forms import FORMS, Tta
+from forgecli.segment.maps import Cuts, NotFinite, logits_of
 from forgecli.segment.preprocess import Preprocess
 from tests.segment.fake_engine import FakeEngine, constant, red, red_plus_ramp
 

@@ -190,7 +190,9 @@ class _Field:
         line = self.w // 2
         near_row = (self.row[:: 2 * self.w, None] - row).abs() < self.apart  # (h/2, K)
         near_column = (self.column[: self.w : 2, None] - column).abs() < self.apart  # (w/2, K)
-        lines = max(1, CELLS // (self.images * line * tall * wide))
+        # The number of parts must not depend on the batch in an exported network, which has any.
+        images = 1 if torch.compiler.is_exporting() else self.images
+        lines = max(1, CELLS // (images * line * tall * wide))
         found = []
         for top in range(0, self.h // 2, lines):
             bottom = min(top + lines, self.h // 2)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,16 @@ class HostEvent:
 
 
 class HostDevice:
-    """Satisfies `kernels.cuda.device.Device`."""
+    """Satisfies `kernels.cuda.device.Device`.
+
+    Args:
+        shuffle: run the blocks of a launch in an order that this draws, not one after the other.
+    """
 
     name = "host"
+
+    def __init__(self, shuffle: Random | None = None) -> None:
+        self._shuffle = shuffle
 
     def allocate(self, size: int) -> HostBuffer:
         memory = np.full(size + 256, 0xA5, np.uint8)
@@ -156,15 +164,19 @@ class HostDevice:
         size.x, size.y, size.z = threads, 1, 1
         blocks.x, blocks.y, blocks.z = grid[0], grid[1], 1
         given = [_CTYPES[type(value)](value.item()) for value in arguments]
-        for y in range(grid[1]):
-            for x in range(grid[0]):
-                block.x, block.y = x, y
-                function(*given)
+        order = [(x, y) for y in range(grid[1]) for x in range(grid[0])]
+        if self._shuffle is not None:
+            self._shuffle.shuffle(order)
+        for block.x, block.y in order:
+            function(*given)
 
     def event(self, stream: HostStream) -> HostEvent:
         return HostEvent()
 
     def after(self, stream: HostStream, event: HostEvent) -> None:
+        pass
+
+    def trim(self) -> None:
         pass
 
     def synchronize(self) -> None:

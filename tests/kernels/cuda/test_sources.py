@@ -6,35 +6,23 @@ import re
 
 import pytest
 
-from kernels.cuda.source import ARCHITECTURES, OPTIONS, body, names, source
+from kernels.cuda.compile import compiled
+from kernels.cuda.source import ARCHITECTURES, body, names, source
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
-
-
-def compiled(text: str, architecture: int) -> str:
-    """What NVRTC says of a source; empty if it compiles without a warning."""
-    error, program = nvrtc.nvrtcCreateProgram(text.encode(), b"source.cu", 0, [], [])
-    assert error == nvrtc.nvrtcResult.NVRTC_SUCCESS
-    options = [*OPTIONS, f"--gpu-architecture=sm_{architecture}"]
-    (error,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
-    _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    log = b" " * size
-    nvrtc.nvrtcGetProgramLog(program, log)
-    nvrtc.nvrtcDestroyProgram(program)
-    said = log.decode().strip("\0 \n")
-    if error != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        return said or "failed"
-    return said
+pytest.importorskip("cupy.cuda.nvrtc", reason="CuPy or NVRTC is not installed")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", names())
 def test_every_source_compiles_without_a_warning(name: str, architecture: int) -> None:
-    assert compiled(source(name), architecture) == ""
+    cubin, said = compiled(source(name), name, architecture)
+    assert said == ""
+    assert cubin.startswith(b"\x7fELF")
 
 
 def test_a_wrong_source_is_noticed() -> None:
-    assert "error" in compiled("KERNEL void wrong() {", 80)
+    with pytest.raises(RuntimeError, match=r"wrong\.cu does not compile for sm_80: .*error"):
+        compiled("KERNEL void wrong() {", "wrong", 80)
 
 
 @pytest.mark.parametrize("name", names())

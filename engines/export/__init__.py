@@ -1,0 +1,1 @@
+"""Networks as ONNX files: made from torch, brought to half precision, and compared."""

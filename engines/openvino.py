@@ -1,0 +1,208 @@
+"""OpenVINO: ONNX on the CPU, several times as fast as torch, and without torch."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from engines.base import Engine, Images, Logits, Precision, Spec
+
+Mode = Literal["latency", "throughput"]
+
+_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES: dict[str, Precision] = {
+    "FP32": "fp32",
+    "BF16": "bf16",
+    "FP16": "fp16",
+    "INT8": "int8",
+}
+
+
+class UnknownPrecision(ValueError):
+    """The processor does not have a precision."""
+
+
+class OpenVinoEngine(Engine):
+    """Runs an ONNX file on the CPU.
+
+    The arithmetic is what `precision` says: left alone, OpenVINO takes bfloat16 on processors that
+    have it, and logits move by a tenth without a word.
+
+    H and W stay open in the compiled model. A model for one size is faster, by a tenth in float32
+    and a quarter in INT8 at most, but each takes a compilation and a copy of the weights, and its
+    last digits differ. So there is one for `usual`, and never one for sizes that happened to be
+    frequent: an image would be judged by which others came before.
+
+    Args:
+        model: the ONNX file, or its bytes.
+        spec: of the network; `device` and `precision` are replaced.
+        precision: ``bf16`` and ``fp16`` need a processor that has them; ``int8`` a file whose
+            weights are quantised, the rest of which is float32.
+        mode: ``latency``: all threads work on one picture. ``throughput``: the pictures of a batch
+            are shared out to `streams`, each with its share of the threads. A batch of one picture
+            is the same in both.
+        threads: of the processor; 0 for all.
+        streams: pictures at work at the same time in ``throughput``; 0 leaves it to OpenVINO.
+        usual: H and W for which a model of its own is compiled; its pictures go one by one.
+        cache: folder for compiled models, so that the next start is faster; None for none.
+            OpenVINO names its files by model, settings, processor and version.
+
+    Attributes:
+        requests: pictures at work at the same time.
+
+    Raises:
+        UnknownPrecision: the processor does not have it; the message lists what it has.
+        ValueError: OpenVINO cannot read or compile the model, or its input or output is not what
+            `spec` says.
+        ModuleNotFoundError: openvino is not installed.
+    """
+
+    def __init__(
+        self,
+        model: Path | bytes,
+        spec: Spec,
+        *,
+        precision: Precision = "fp32",
+        mode: Mode = "latency",
+        threads: int = 0,
+        streams: int = 0,
+        usual: tuple[int, int] | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        openvino = silent_openvino()
+        core = openvino.Core()
+        there = precisions(core)
+        if precision not in there:
+            raise UnknownPrecision(f"this processor has no {precision}; it has {', '.join(there)}")
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": mode.upper(),
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            # Each of several processes would pin its threads to the same first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        if streams and mode == "throughput":
+            settings["NUM_STREAMS"] = str(streams)
+        try:
+            read = core.read_model(str(model) if isinstance(model, Path) else model)
+            _check(read, spec)
+            compiled = [_compiled(core, read, settings, cache)]
+            if usual is not None:
+                read.reshape([1, spec.channels, *usual])
+                compiled.append(_compiled(core, read, settings, cache))
+        except RuntimeError as error:
+            raise ValueError(f"OpenVINO cannot use the model: {_reason(error)}") from error
+        self.spec = replace(spec, device="cpu", precision=precision)
+        self.requests = 1
+        if mode == "throughput":
+            best = int(compiled[0].get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+            self.requests = streams or best
+        requests = [[each.create_infer_request() for _ in range(self.requests)]
+                    for each in compiled]  # fmt: skip
+        self._open, self._fixed = requests[0], requests[1] if usual else []
+        self._usual = usual
+
+    def _infer(self, images: Images) -> Logits:
+        if not self._open:
+            raise ValueError("the engine is closed")
+        fixed = images.shape[2:] == self._usual
+        requests = self._fixed if fixed else self._open
+        if len(images) > 1 and (fixed or len(requests) > 1):
+            return self._one_by_one(images, requests)
+        requests[0].infer([images], share_inputs=True, share_outputs=True)
+        return np.array(requests[0].get_output_tensor(0).data)  # its memory is used again
+
+    def _one_by_one(self, images: Images, requests: list[Any]) -> Logits:
+        """Every picture to the request that has been at work for longest."""
+        logits = np.empty((len(images), self.spec.outputs, *images.shape[2:]), np.float32)
+        at_once = len(requests)
+        for place in range(len(images) + at_once):
+            request, before = requests[place % at_once], place - at_once
+            if 0 <= before < len(images):
+                request.wait()
+                logits[before] = request.get_output_tensor(0).data[0]
+            if place < len(images):
+                request.start_async([images[place : place + 1]], share_inputs=True)
+        return logits
+
+    def close(self) -> None:
+        """Free the compiled models."""
+        self._open.clear()
+        self._fixed.clear()
+
+
+def silent_openvino() -> Any:
+    """The module openvino, which sends nothing anywhere.
+
+    By itself it reports that it was imported, and which models it converts, and no variable of the
+    environment keeps it from that. Without the package that sends, it does not; nor does NNCF.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def precisions(core: Any = None) -> tuple[Precision, ...]:
+    """What this processor computes in.
+
+    Args:
+        core: an `openvino.Core`; None makes one.
+    """
+    core = core or silent_openvino().Core()
+    has = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for theirs, name in _CAPABILITIES.items() if theirs in has)
+
+
+def _check(model: Any, spec: Spec) -> None:
+    """Whether a model takes and gives what the spec says.
+
+    Raises:
+        ValueError: it does not, and how.
+    """
+    size = spec.size or (None, None)
+    sides: tuple[tuple[str, Any, tuple[int | None, ...]], ...] = (
+        ("input", model.inputs, (None, spec.channels, *size)),
+        ("output", model.outputs, (None, spec.outputs, *size)),
+    )
+    for side, ports, expected in sides:
+        if len(ports) != 1:
+            raise ValueError(f"the model is to have one {side}. Got: {len(ports)}")
+        kind, shape = ports[0].element_type.get_type_name(), ports[0].partial_shape
+        fits = kind == "f32" and not shape.rank.is_dynamic and len(shape) == 4
+        if not fits or not all(map(_fits, shape, expected)):
+            wanted = ", ".join("?" if length is None else str(length) for length in expected)
+            raise ValueError(
+                f"the model's {side} is to be f32 [{wanted}]. Got: {kind} {shape.to_string()}"
+            )
+
+
+def _fits(found: Any, expected: int | None) -> bool:
+    """Whether a dimension of the model may be what is expected; None: it has to be open."""
+    if expected is None:
+        return bool(found.is_dynamic)
+    return bool(found.is_dynamic or found.get_length() == expected)
+
+
+def _compiled(core: Any, model: Any, settings: dict[str, Any], cache: Path | None) -> Any:
+    if cache is not None:
+        # A full disk is no reason not to work.
+        with suppress(RuntimeError):
+            return core.compile_model(model, "CPU", {**settings, "CACHE_DIR": str(cache)})
+    return core.compile_model(model, "CPU", settings)
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of OpenVINO's message: those before it are places in its sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,110 @@
+"""Files of networks: whether this machine would load them, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forgecli.doctor.ask import Answer
+from forgecli.doctor.verdicts import Verdict, gpus_of
+from forgecli.errors import ForgeError
+from forgecli.segment.checkpoint import read_card
+from forgecli.segment.onnx_file import read_onnx_card, spec_of
+
+Mismatch = Callable[[Mapping[str, Any]], str | None]
+"""In words what of an engine's facts does not fit this machine; None: all fits."""
+
+
+def judge_model(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verdict:
+    """Whether a file of a network would load. The weights are not read.
+
+    Args:
+        file: ``.safetensors``, ``.onnx`` or ``.engine``.
+        ways: the verdicts on this machine, by name.
+        mismatch: compares an engine's facts with this machine.
+    """
+    name = str(file)
+    judges = {".safetensors": _checkpoint, ".onnx": _onnx, ".engine": _engine}
+    judge = judges.get(file.suffix.lower())
+    if judge is None:
+        known = ", ".join(judges)
+        return Verdict(name, False, f"not a network's file (known: {known})", broken=True)
+    try:
+        if not file.is_file() or not file.stat().st_size:
+            return Verdict(name, False, "there is no such file, or it is empty", broken=True)
+        return judge(file, ways, mismatch)
+    except ForgeError as error:
+        return Verdict(name, False, str(error.what), error.mend, broken=True)
+    except OSError as error:
+        return Verdict(name, False, f"cannot be read: {error.strerror}", broken=True)
+
+
+def engine_files(folder: Path) -> list[Path]:
+    """The engines of a folder, by name."""
+    return sorted(path for path in folder.glob("*.engine") if path.is_file())
+
+
+def _checkpoint(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:
+    card = read_card(file)
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= size - 8:
+            return Verdict(str(file), False, "is not a safetensors file", broken=True)
+    able = [way for way in ways.values() if way.name.startswith("torch ") and way.runs]
+    if not able:
+        way = ways["torch on the CPU"]
+        return Verdict(str(file), False, f"{card.model}: {way.why}", way.mend, broken=True)
+    return Verdict(str(file), True, f"{card.model}: {', '.join(way.name for way in able)}")
+
+
+def _onnx(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:
+    card = read_onnx_card(file)
+    precision = spec_of(card, file).precision
+    return _as(ways["openvino on the CPU"], file, f"{card.model}, {precision}")
+
+
+def _engine(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verdict:
+    card = read_card(file)
+    facts = card.built.get("engine")
+    if not isinstance(facts, dict):
+        return Verdict(
+            str(file), False, "its .json does not say how it was built",
+            "build it again with forge build-engine", broken=True,
+        )  # fmt: skip
+    way = ways["tensorrt-rtx" if facts.get("flavor") == "rtx" else "tensorrt"]
+    label = f"{card.model}, {facts.get('precision', '?')}"
+    if not way.runs:
+        return _as(way, file, label)
+    wrong = mismatch(facts)
+    if wrong:  # it says what to do as well
+        return Verdict(str(file), False, f"{label}: {wrong}", broken=True)
+    return Verdict(str(file), True, f"{label}: {way.name}")
+
+
+def _as(way: Verdict, file: Path, label: str) -> Verdict:
+    """What holds of a way holds of a file that it would run."""
+    if way.runs:
+        return Verdict(str(file), True, f"{label}: {way.name}")
+    return Verdict(str(file), False, f"{label}: {way.why}", way.mend, broken=True)
+
+
+def mismatch_here(answers: Mapping[str, Answer]) -> Mismatch:
+    """Compares an engine's facts with the libraries and the GPU of this machine."""
+    from engines.cache import mismatch
+
+    gpus = gpus_of(answers["cupy"])
+    capabilities: Sequence[int] = [int(gpu["capability"]) for gpu in gpus]
+
+    def compare(facts: Mapping[str, Any]) -> str | None:
+        rtx = facts.get("flavor") == "rtx"
+        library = answers["tensorrt_rtx" if rtx else "tensorrt"]
+        here = {
+            "flavor": "rtx" if rtx else "tensorrt",
+            "version": library.facts.get("version", ""),
+            "capability": capabilities[0] if capabilities else 0,
+        }
+        return mismatch(facts, here)
+
+    return compare

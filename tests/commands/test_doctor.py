@@ -1,0 +1,56 @@
+"""`forge doctor` as a program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from forgecli.app import app
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    return done.exit_code, done.stdout
+
+
+def test_quick_says_what_is_installed() -> None:
+    code, out = run("--quick", "--json")
+    found = json.loads(out)
+    assert code == found["exit_code"] == 0
+    assert found["problems"] == []
+    assert found["python"].startswith("3.")
+    assert found["libraries"]["base"]["asked"] is False
+
+
+def test_quick_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom forgecli.app import app\n"
+        "assert CliRunner().invoke(app, ['doctor', '--quick']).exit_code == 0\n"
+        "heavy = {'torch', 'cupy', 'cv2', 'numba', 'openvino', 'tensorrt', 'tensorrt_rtx'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_does_not_load_ends_it_with_1(tmp_path: Path) -> None:
+    file = tmp_path / "x.engine"
+    file.write_bytes(b"plan")
+    code, out = run("--quick", "--engines", tmp_path)
+    assert code == 1
+    assert "x.engine" in out.replace("\n", "")
+
+
+@pytest.mark.slow
+def test_all_of_it() -> None:
+    code, out = run("--json")
+    found = json.loads(out)
+    ways = {way["name"]: way for way in found["runs"]}
+    assert ways["openvino on the CPU"]["runs"]
+    assert all(answer["asked"] or not answer["installed"] for answer in found["libraries"].values())
+    assert code == found["exit_code"]
