@@ -25,6 +25,11 @@ INPUT, OUTPUT = "images", "logits"
 _SIDES = (3, 5)
 """Multiples of the traced input: odd and unlike, so that nothing is true of them by chance."""
 
+FOLDED = 1 << 20
+"""Elements of a tensor that is computed when the network is exported, if it can be. The exporter
+stops at 8192, and leaves whole numbers to be divided at run time, which TensorRT for RTX 1.7 fails
+to build: tables of the places of an image are larger."""
+
 _LOUD = ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")
 
 
@@ -75,7 +80,8 @@ def to_onnx(network: nn.Module, size: tuple[int, int] | None = None) -> onnx.Mod
             )
         except (torch.onnx.OnnxExporterError, RuntimeError) as error:
             raise NotExportable(_reason(error)) from error
-    assert program is not None
+        assert program is not None
+        _fold(program.model)
     model: onnx.ModelProto = program.model_proto
     _name_sides(model, spec)
     return model
@@ -111,6 +117,14 @@ def quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, before, strict=True):
                 logger.setLevel(level)
+
+
+def _fold(model: Any) -> None:
+    """Compute what does not depend on the input."""
+    from onnxscript import optimizer
+
+    optimizer.fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
+    optimizer.remove_unused_nodes(model)
 
 
 def _open(spec: Spec) -> dict[str, dict[int, Any]]:

@@ -158,17 +158,9 @@ def all_of(cases: Sequence[Case], make: Callable[[], Detector], threshold: float
 
 def opened(plan: SegmentPlan) -> Engine:
     """The engine of a plan, as the detector opens it."""
-    from forgecli.segment.opening import open_engine
+    from forgecli.segment.opening import open_planned
 
-    engine, _ = open_engine(
-        plan.weights,
-        device=plan.device,
-        precision=plan.precision,
-        compile=plan.compile,
-        graphs=plan.graphs,
-        sha256=plan.sha256,
-    )
-    return engine
+    return open_planned(plan)
 
 
 def _detector(plan: SegmentPlan, engine: Engine) -> Detector:

@@ -43,8 +43,8 @@ def bench(
         typer.Option(metavar="auto|cpu|cuda:0|mps", help="Where it runs. Default: auto."),
     ] = None,
     precision: Annotated[
-        Literal["fp32", "fp16", "bf16"] | None,
-        typer.Option(help="Of its arithmetic. Default: fp32."),
+        Literal["auto", "fp32", "fp16", "bf16", "int8"] | None,
+        typer.Option(help="Of its arithmetic. Default: auto, as of forge predict."),
     ] = None,
     size: Annotated[
         int | None,

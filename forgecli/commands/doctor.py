@@ -46,7 +46,13 @@ def doctor(
     from forgecli.doctor.diagnosis import diagnose
     from forgecli.doctor.models import engine_files
     from forgecli.doctor.page import page
+    from forgecli.errors import UsageError
 
+    if quick and (model or engines):
+        raise UsageError(
+            "--quick imports nothing, so it cannot say whether a file would load.",
+            mend="leave out --quick",
+        )
     files = [*(model or ()), *(engine_files(engines) if engines else ())]
     if not quick:
         console.note("asking the libraries; PyTorch takes some seconds")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from forgecli.doctor.ask import Answer
 from forgecli.doctor.verdicts import Verdict, gpus_of
-from forgecli.errors import ForgeError
+from forgecli.errors import ForgeError, UsageError
 from forgecli.segment.checkpoint import read_card
 from forgecli.segment.onnx_file import read_onnx_card, spec_of
+
+_LONGEST_HEADER = 100 << 20
+"""Bytes; what the safetensors library accepts."""
 
 Mismatch = Callable[[Mapping[str, Any]], str | None]
 """In words what of an engine's facts does not fit this machine; None: all fits."""
@@ -35,13 +39,20 @@ def judge_model(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> 
             return Verdict(name, False, "there is no such file, or it is empty", broken=True)
         return judge(file, ways, mismatch)
     except ForgeError as error:
-        return Verdict(name, False, str(error.what), error.mend, broken=True)
+        other = "" if error.file is None or Path(error.file) == file else f"{error.file} "
+        return Verdict(name, False, f"{other}{error.what}", error.mend, broken=True)
     except OSError as error:
         return Verdict(name, False, f"cannot be read: {error.strerror}", broken=True)
 
 
 def engine_files(folder: Path) -> list[Path]:
-    """The engines of a folder, by name."""
+    """The engines of a folder, by name.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError("is not a folder.", file=folder, mend="check --engines")
     return sorted(path for path in folder.glob("*.engine") if path.is_file())
 
 
@@ -50,13 +61,25 @@ def _checkpoint(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= size - 8:
+        if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
             return Verdict(str(file), False, "is not a safetensors file", broken=True)
+        if _end_of_tensors(stream.read(length)) != size - 8 - length:
+            return Verdict(str(file), False, "is damaged, or cut off", broken=True)
     able = [way for way in ways.values() if way.name.startswith("torch ") and way.runs]
     if not able:
         way = ways["torch on the CPU"]
         return Verdict(str(file), False, f"{card.model}: {way.why}", way.mend, broken=True)
     return Verdict(str(file), True, f"{card.model}: {', '.join(way.name for way in able)}")
+
+
+def _end_of_tensors(header: bytes) -> int:
+    """Where the last tensor ends, in bytes after the header; -1 if the header is not one."""
+    try:
+        tensors = json.loads(header)
+        return max((int(tensors[name]["data_offsets"][1]) for name in tensors
+                    if name != "__metadata__"), default=0)  # fmt: skip
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return -1
 
 
 def _onnx(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:

@@ -50,22 +50,32 @@ def live(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it ends us by SIGTERM
     signal.signal(signal.SIGTERM, _leave)
-    with suppress(BrokenPipeError, EOFError, ConnectionResetError):  # the parent is gone
-        try:
-            _set_up(pipe, threads)
-            answer, close = prepare()
-        except ForgeError as error:
-            pipe.send(("cannot", str(error)))
-            return
-        except Exception as error:  # noqa: BLE001 - told to the parent, which tells the user
-            pipe.send(("cannot", f"{type(error).__name__}: {error}"))
-            return
-        pipe.send(("ready", None))
-        while (job := pipe.recv()) is not None:
-            pipe.send(answer(job))
-        close()
-    # Nothing is left to take back, and an exception while the interpreter ends is a traceback.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with suppress(BrokenPipeError, EOFError, ConnectionResetError):  # the parent is gone
+            _answer_all(pipe, prepare, threads)
+    finally:
+        # Nothing is left to take back, and an exception while the interpreter ends is a traceback.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _answer_all(
+    pipe: Connection,
+    prepare: Callable[[], tuple[Callable[[Any], tuple[str, Any]], Callable[[], None]]],
+    threads: int,
+) -> None:
+    try:
+        _set_up(pipe, threads)
+        answer, close = prepare()
+    except ForgeError as error:
+        pipe.send(("cannot", str(error)))
+        return
+    except Exception as error:  # noqa: BLE001 - told to the parent, which tells the user
+        pipe.send(("cannot", f"{type(error).__name__}: {error}"))
+        return
+    pipe.send(("ready", None))
+    while (job := pipe.recv()) is not None:
+        pipe.send(answer(job))
+    close()
 
 
 def _set_up(pipe: Connection, threads: int) -> None:

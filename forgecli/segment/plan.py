@@ -93,6 +93,8 @@ class SegmentPlan:
             name = "compile" if settings.compile else "graphs"
             raise UsageError(f"[segment] {name} is for a GPU, and this network runs on the CPU.",
                              mend=f"leave out {name}, or name a GPU with --device")  # fmt: skip
+        if spec is not None and spec.size is not None:
+            _check_size(settings.size, spec.size, weights)
         preprocess = settings.preprocess(card.preprocess)
         used = {"tta": settings.tta, "precision": precision,
                 "preprocess": dataclasses.asdict(preprocess)}  # fmt: skip
@@ -167,6 +169,15 @@ def engine_of(model: Path, asked: Literal["auto"] | EngineName = "auto") -> Engi
             "forge build-engine makes .onnx and .engine files from a checkpoint",
         )
     return found
+
+
+def _check_size(asked: int | None, only: tuple[int, int], file: Path) -> None:
+    if asked is not None and asked != max(only):
+        raise UsageError(
+            f"takes images of {only[0]} x {only[1]} px only, not of {asked}.",
+            file=file,
+            mend="leave out --size, or export the checkpoint anew: forge build-engine --size",
+        )
 
 
 def _device(asked: str, engine: EngineName, file: Path) -> str:

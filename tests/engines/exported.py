@@ -13,7 +13,6 @@ import pytest
 from engines.export.file import file_of
 from engines.export.graph import to_onnx
 from engines.export.half import to_half
-from forgecli.build.copy_search import in_fixed_parts
 from forgecli.build.exporting import modules_in_float32
 from forgecli.segment.models import correlation, registry
 from forgecli.segment.models.network import Network
@@ -40,7 +39,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 def exported(name: str, *, half: bool = False) -> tuple[Network, bytes]:
     """A network with random weights, and the bytes of its ONNX file."""
     made, size = _made(name), FIXED.get(name)
-    with _briefly(size) if name == "copy-attend" else _as_it_is():
+    with _briefly() if name == "copy-attend" else _as_it_is():
         model = to_onnx(made, size)
     if half:
         model = to_half(model, modules_in_float32(made))
@@ -65,13 +64,12 @@ def _with_place_codes(dpt: Network) -> Network:
 
 
 @contextmanager
-def _briefly(size: tuple[int, int] | None) -> Iterator[None]:
+def _briefly() -> Iterator[None]:
     """Let the search try fewer neighbours: the same operations, but fewer times.
 
     Whole, its 6,900 nodes take the exporter over a minute. TensorRT builds the whole one as well.
     """
-    assert size is not None
-    with pytest.MonkeyPatch.context() as patch, in_fixed_parts(size):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correlation, "STEPS", correlation.STEPS[1:2])
         patch.setattr(correlation, "AROUND", correlation.AROUND[:1])
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,6 @@ from engines.export.runtime import OnnxRuntimeEngine
 from engines.torch import TorchEngine
 from forgecli.build import limits
 from forgecli.build.check import drawn, probabilities
-from forgecli.build.copy_search import in_fixed_parts
 from forgecli.build.exporting import modules_in_float32
 from forgecli.segment.models import correlation, registry
 from tests.engines.export.graphs import computed_in
@@ -56,8 +54,7 @@ def exported(name: str) -> tuple[Any, onnx.ModelProto, onnx.ModelProto, tuple[st
     size = ONE_SIZE.get(name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correlation, "CELLS", 2**17)  # three parts
-        with in_fixed_parts(size) if size else nullcontext():
-            full = to_onnx(net, size)
+        full = to_onnx(net, size)
     return net, full, to_half(full, keep), keep
 
 

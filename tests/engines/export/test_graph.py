@@ -40,6 +40,15 @@ class Undecided(Tiny):
         return super().forward(images if images.mean() > 0.5 else 1 - images)
 
 
+class Tabled(Tiny):
+    """Looks something up in a long table of divided whole numbers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        table = (torch.arange(30_000) - 7) // 9
+        row = (images.mean() * 100).long().clamp(0, 29_999)
+        return super().forward(images) + table[row]
+
+
 def made(kind: type[Tiny] = Tiny) -> Tiny:
     torch.manual_seed(0)
     return kind().eval()
@@ -75,6 +84,13 @@ def test_a_size_can_be_fixed_and_the_batch_stays_open() -> None:
     net.size = (8, 16)
     assert spec_of(net).size == (8, 16)
     assert sides(to_onnx(net).graph.output[0]) == ["N", 2, 8, 16]
+
+
+def test_long_tables_are_computed_when_it_is_exported() -> None:
+    graph = to_onnx(made(Tabled))
+    kinds = {one.op_type for one in graph.graph.node}
+    assert "Gather" in kinds
+    assert not kinds & {"Range", "Less", "Equal", "Mod"}
 
 
 def test_what_cannot_be_exported_is_an_error_in_one_line() -> None:

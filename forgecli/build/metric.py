@@ -1,0 +1,151 @@
+"""Two precisions of a network on labelled images, by the competition's metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engines.base import Engine
+from forgecli.build import limits
+from forgecli.build.check import Finding, largest, probabilities
+from forgecli.cases.decode import read_picture
+from forgecli.cases.failures import TooLarge, Unreadable
+from forgecli.detection import Case, Picture
+from forgecli.errors import ForgeError
+from forgecli.score.annotation import read_annotation
+from forgecli.score.dataset_truth import Remarks, find_cases, truth_rows
+from forgecli.score.metric import score_image
+from forgecli.score.problems import BadRows
+from forgecli.segment.instances import instances_of, score_of
+from forgecli.segment.maps import LogitMap, NotFinite, logits_of
+from forgecli.segment.preprocess import Preprocess
+from forgecli.segment.thresholds import Thresholds
+from kernels.rle import Runs
+
+Told = Callable[[int, int], None]
+"""Told how many of how many images are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What two precisions find in the same images.
+
+    Attributes:
+        images: how many could be used.
+        full, half: means of the metric.
+        flags: images that are flagged in one precision only.
+        left_out: images that could not be read, or whose truth could not.
+        apart: the largest difference of a probability, at the images' full size.
+        apart_mean: the mean difference of probabilities, over images.
+    """
+
+    images: int
+    full: float
+    half: float
+    flags: int
+    left_out: int
+    apart: float
+    apart_mean: float
+
+    def findings(self) -> list[Finding]:
+        """The numbers with their limits."""
+        name = f"FP16 against FP32 on {self.images} images: "
+        return [
+            Finding("score_fp32", name + "metric of FP32", self.full),
+            Finding("score_fp16", name + "metric of FP16", self.half),
+            Finding("score_lost", name + "metric lost", self.full - self.half, limits.SCORE),
+            Finding("flags_changed", name + "flagged by one only", self.flags),
+            Finding("images_probability", name + "largest difference of a probability",
+                    self.apart, limits.PROBABILITY),
+            Finding("images_probability_mean", name + "mean difference of probabilities",
+                    self.apart_mean, limits.PROBABILITY_MEAN),
+        ]  # fmt: skip
+
+
+def labelled(dataset: Path, most: int) -> list[Case]:
+    """Labelled images of a data set, evenly spread over forged and authentic ones.
+
+    Args:
+        dataset: see `find_cases`.
+        most: how many at most.
+
+    Raises:
+        UsageError: there are none, or nothing tells their labels.
+    """
+    cases = find_cases([dataset], id_from="path")
+    forged = [case for case in cases if case.mask is not None]
+    others = [case for case in cases if case.mask is None]
+    share = min(len(forged), max(most - len(others), -(-most // 2)))
+    return [*_spread(forged, share), *_spread(others, most - share)]
+
+
+def compare(
+    full: Engine,
+    half: Engine,
+    cases: Sequence[Case],
+    preprocess: Preprocess,
+    thresholds: Thresholds,
+    told: Told | None = None,
+) -> Compared:
+    """Look at images with two engines, as `forge predict` does, and score both.
+
+    Raises:
+        ForgeError: none of the images can be used.
+    """
+    scores: list[tuple[float, float]] = []
+    flags, apart, means = 0, 0.0, []
+    for number, case in enumerate(cases):
+        known = _read(case)
+        if known is not None:
+            picture, truth = known
+            maps = [_map(picture, engine, preprocess) for engine in (full, half)]
+            found = [_found(one, thresholds, picture) for one in maps]
+            scores.append((score_image(truth, found[0]), score_image(truth, found[1])))
+            flags += bool(found[0]) != bool(found[1])
+            moved = np.abs(probabilities(maps[0]) - probabilities(maps[1]))
+            apart = max(apart, largest(moved))
+            means.append(float(moved.mean()))
+        if told is not None:
+            told(number + 1, len(cases))
+    if not scores:
+        raise ForgeError("none of the labelled images could be used.",
+                         mend="forge inspect says what is wrong with them")  # fmt: skip
+    of_full, of_half = (sum(side) / len(scores) for side in zip(*scores, strict=True))
+    left_out = len(cases) - len(scores)
+    return Compared(len(scores), of_full, of_half, flags, left_out, apart, sum(means) / len(means))
+
+
+def _map(picture: Picture, engine: Engine, preprocess: Preprocess) -> LogitMap:
+    try:
+        return logits_of(picture.pixels, engine, preprocess)
+    except NotFinite as error:
+        raise ForgeError(
+            f"in {engine.spec.precision}, {error}.", mend="--precision fp32"
+        ) from error
+
+
+def _found(logits: LogitMap, thresholds: Thresholds, picture: Picture) -> list[Runs]:
+    if score_of(logits, thresholds) < thresholds.gate:
+        return []
+    return [one.runs for one in instances_of(logits, thresholds, picture.pixels)]
+
+
+def _read(case: Case) -> tuple[Picture, list[Runs]] | None:
+    """A picture and its true instances; None if one of them cannot be read."""
+    try:
+        picture, _ = read_picture(case)
+        row = next(iter(truth_rows([case], Remarks())))
+    except (Unreadable, TooLarge, BadRows):
+        return None
+    shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
+    if not min(shape):
+        return None
+    return picture, read_annotation(row[1], shape)
+
+
+def _spread(cases: list[Case], most: int) -> list[Case]:
+    count = min(most, len(cases))
+    return [cases[index * len(cases) // count] for index in range(count)]

@@ -1,0 +1,77 @@
+"""What a network finds on labelled images, scored by the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgecli.cases.decode import read_picture
+from forgecli.cases.failures import TooLarge, Unreadable
+from forgecli.detection import Case
+from forgecli.errors import ForgeError
+from forgecli.predict.decide import flagged_instances
+from forgecli.score.annotation import read_annotation
+from forgecli.score.dataset_truth import Remarks, truth_rows
+from forgecli.score.metric import score_image
+from forgecli.score.problems import BadRows
+from forgecli.segment.detector import SegmentDetector
+from forgecli.segment.plan import SegmentPlan
+from forgecli.segment.settings import SegmentSettings
+from kernels.rle import Runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """A network on some images, with the thresholds of its card, on the CPU.
+
+    Attributes:
+        scores: float64 (N,), the metric of each image that could be read.
+        seconds: float64 (N,), wall time of its network.
+        flagged: images on which it flags something.
+    """
+
+    scores: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    flagged: int
+
+    @classmethod
+    def of(cls, model: Path, cases: Sequence[Case]) -> Verdicts:
+        """Let a network look at images.
+
+        Args:
+            model: its file, with its card.
+            cases: images with their masks; those that cannot be read are left out.
+
+        Raises:
+            ForgeError: the network cannot be used, or no image can be read.
+        """
+        plan = SegmentPlan.of(model, SegmentSettings(device="cpu"))
+        detector = SegmentDetector(plan)
+        detector.prepare()
+        rows: list[tuple[float, float, bool]] = []
+        try:
+            for case in cases:
+                try:
+                    picture, _ = read_picture(case)
+                    true = _truth(case, picture.pixels.shape[:2])
+                except (Unreadable, TooLarge, BadRows):
+                    continue
+                (found,) = detector.detect([picture])
+                flagged = flagged_instances(found, threshold=plan.thresholds.gate, min_area=0)
+                score = score_image(true, [instance.runs for instance in flagged])
+                rows.append((score, found.seconds["network"], bool(flagged)))
+        finally:
+            detector.close()
+        if not rows:
+            raise ForgeError("none of the images to compare on can be read.")
+        scores, seconds, any_flagged = zip(*rows, strict=True)
+        return cls(np.array(scores), np.maximum(seconds, 1e-9), sum(any_flagged))
+
+
+def _truth(case: Case, shape: tuple[int, ...]) -> list[Runs]:
+    rows = list(truth_rows([case], Remarks()))
+    return read_annotation(rows[0][1], (int(shape[0]), int(shape[1])))
