@@ -66,6 +66,7 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr("forgecli.segment.device.find_spec", lambda name: None)
     with pytest.raises(UsageError) as raised:
         resolve_device("cpu")
     assert "forgecli[train]" in raised.value.mend
