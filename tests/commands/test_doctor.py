@@ -11,10 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from forgecli.app import app
+from forgecli.errors import UsageError
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    if isinstance(done.exception, UsageError):
+        raise done.exception
     return done.exit_code, done.stdout
 
 
@@ -38,10 +41,21 @@ def test_quick_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_quick_cannot_say_whether_a_file_would_load(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave out --quick"):
+        run("--quick", "--engines", tmp_path)
+
+
+def test_engines_are_in_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        run("--engines", tmp_path / "nowhere")
+
+
+@pytest.mark.slow
 def test_a_file_that_does_not_load_ends_it_with_1(tmp_path: Path) -> None:
     file = tmp_path / "x.engine"
     file.write_bytes(b"plan")
-    code, out = run("--quick", "--engines", tmp_path)
+    code, out = run("--engines", tmp_path)
     assert code == 1
     assert "x.engine" in out.replace("\n", "")
 

@@ -35,8 +35,9 @@ def test_adaptive_pooling(height: int, width: int, rows: int, columns: int) -> N
 
 
 @settings(deadline=None, max_examples=60)
-@given(SIDES, SIDES, SIDES, SIDES)
+@given(*[SIDES.filter(lambda side: side > 1)] * 4)
 def test_antialiased_cubics(height: int, width: int, rows: int, columns: int) -> None:
+    """Not of one pixel's width: PyTorch 2.15 then takes channels for rows and mixes them up."""
     images = picture(height, width)
     named = {"size": (rows, columns), "mode": "bicubic", "antialias": True}
     expected = functional.interpolate(images, **named)  # type: ignore[arg-type]
