@@ -106,7 +106,7 @@ class Findings:
         if on_cpu and setup.suffix == ".safetensors":
             said.append(
                 "forge build-engine MODEL --onnx-only, then bench the .onnx: OpenVINO is usually "
-                "about twice as fast as PyTorch on a CPU"
+                "faster than PyTorch on a CPU"
             )
         if setup.engine and setup.tta not in ("", "none"):
             forms = {"flip": 4, "d4": 8}[setup.tta]
