@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from bench.views import pillow_rgb, shown
-from engines.openvino import silent_openvino
+from engines.openvino import the_core
 from forgecli.segment.checkpoint import Card
 
 
@@ -20,7 +20,7 @@ def bare_engine(card: Card, onnx: Path, files: Sequence[Path], chunk: int = 64) 
 
     As its own benchmark does it: throughput mode, all cores, as many requests as it asks for.
     """
-    core = silent_openvino().Core()
+    core = the_core()
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     model = core.compile_model(str(onnx), "CPU", settings)
     count = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,9 +75,8 @@ class OpenVinoEngine(Engine):
         usual: tuple[int, int] | None = None,
         cache: Path | None = None,
     ) -> None:
-        openvino = silent_openvino()
-        core = openvino.Core()
-        there = precisions(core)
+        core = the_core()
+        there = precisions()
         if precision not in there:
             raise UnknownPrecision(f"this processor has no {precision}; it has {', '.join(there)}")
         settings: dict[str, Any] = {
@@ -153,14 +153,20 @@ def silent_openvino() -> Any:
     return openvino
 
 
-def precisions(core: Any = None) -> tuple[Precision, ...]:
-    """What this processor computes in.
+@cache
+def the_core() -> Any:
+    """The one `openvino.Core` of this process, kept until it ends.
 
-    Args:
-        core: an `openvino.Core`; None makes one.
+    A core gives the thread that first uses it a stack for signals, and takes it away in the end.
+    When the older of two goes first, the younger puts the older's stack back, which is no more: the
+    next signal, a Ctrl-C for one, is then a segmentation fault (seen in 2026.4).
     """
-    core = core or silent_openvino().Core()
-    has = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return silent_openvino().Core()
+
+
+def precisions() -> tuple[Precision, ...]:
+    """What this processor computes in."""
+    has = the_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(name for theirs, name in _CAPABILITIES.items() if theirs in has)
 
 

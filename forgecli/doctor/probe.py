@@ -33,10 +33,9 @@ def base() -> Facts:
 
 def openvino() -> Facts:
     """Devices, and the precisions that the processor has."""
-    from engines.openvino import silent_openvino
+    from engines.openvino import the_core
 
-    library = silent_openvino()
-    core = library.Core()
+    core = the_core()
     return {
         "devices": list(core.available_devices),
         "processor": str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),

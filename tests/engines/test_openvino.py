@@ -120,7 +120,7 @@ def test_lower_precision_is_near(precision: Precision) -> None:
 
 
 def test_a_precision_that_the_processor_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engines.openvino.precisions", lambda core: ("fp32", "int8"))
+    monkeypatch.setattr("engines.openvino.precisions", lambda: ("fp32", "int8"))
     with pytest.raises(UnknownPrecision, match="has no bf16; it has fp32, int8"):
         engine(precision="bf16")
 
@@ -227,3 +227,28 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
     assert telemetry == "[]", "nothing that could report"
     assert list(home.rglob("*")) == []
     assert masks == "1", "threads are free to run on all cores of the process"
+
+
+TWO_ENGINES = """
+import signal, sys
+from pathlib import Path
+from engines.base import Spec
+from engines.openvino import OpenVinoEngine
+engines = [OpenVinoEngine(Path(sys.argv[1]), Spec(multiple=4, outputs=2)) for _ in range(2)]
+while engines:
+    engines.pop(0).close()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_signals_are_heard_after_engines_are_closed(tmp_path: Path) -> None:
+    """With a core for each engine, this is a segmentation fault."""
+    (tmp_path / "a.onnx").write_bytes(onnx_bytes(weights=WEIGHTS))
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_ENGINES, str(tmp_path / "a.onnx")],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
