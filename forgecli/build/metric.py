@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from engines.base import Engine
 from forgecli.build import limits
 from forgecli.build.check import Finding, largest, probabilities
-from forgecli.cases.decode import read_picture
-from forgecli.cases.failures import TooLarge, Unreadable
+from forgecli.build.labelled import read_labelled
 from forgecli.detection import Case, Picture
 from forgecli.errors import ForgeError
-from forgecli.score.annotation import read_annotation
-from forgecli.score.dataset_truth import Remarks, find_cases, truth_rows
 from forgecli.score.metric import score_image
-from forgecli.score.problems import BadRows
 from forgecli.segment.instances import instances_of, score_of
 from forgecli.segment.maps import LogitMap, NotFinite, logits_of
 from forgecli.segment.preprocess import Preprocess
@@ -65,23 +60,6 @@ class Compared:
         ]  # fmt: skip
 
 
-def labelled(dataset: Path, most: int) -> list[Case]:
-    """Labelled images of a data set, evenly spread over forged and authentic ones.
-
-    Args:
-        dataset: see `find_cases`.
-        most: how many at most.
-
-    Raises:
-        UsageError: there are none, or nothing tells their labels.
-    """
-    cases = find_cases([dataset], id_from="path")
-    forged = [case for case in cases if case.mask is not None]
-    others = [case for case in cases if case.mask is None]
-    share = min(len(forged), max(most - len(others), -(-most // 2)))
-    return [*_spread(forged, share), *_spread(others, most - share)]
-
-
 def compare(
     full: Engine,
     half: Engine,
@@ -98,7 +76,7 @@ def compare(
     scores: list[tuple[float, float]] = []
     flags, apart, means = 0, 0.0, []
     for number, case in enumerate(cases):
-        known = _read(case)
+        known = read_labelled(case)
         if known is not None:
             picture, truth = known
             maps = [_map(picture, engine, preprocess) for engine in (full, half)]
@@ -131,21 +109,3 @@ def _found(logits: LogitMap, thresholds: Thresholds, picture: Picture) -> list[R
     if score_of(logits, thresholds) < thresholds.gate:
         return []
     return [one.runs for one in instances_of(logits, thresholds, picture.pixels)]
-
-
-def _read(case: Case) -> tuple[Picture, list[Runs]] | None:
-    """A picture and its true instances; None if one of them cannot be read."""
-    try:
-        picture, _ = read_picture(case)
-        row = next(iter(truth_rows([case], Remarks())))
-    except (Unreadable, TooLarge, BadRows):
-        return None
-    shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
-    if not min(shape):
-        return None
-    return picture, read_annotation(row[1], shape)
-
-
-def _spread(cases: list[Case], most: int) -> list[Case]:
-    count = min(most, len(cases))
-    return [cases[index * len(cases) // count] for index in range(count)]

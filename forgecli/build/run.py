@@ -20,7 +20,8 @@ from forgecli.build.exporting import (
     spec_to_export,
 )
 from forgecli.build.files import OnnxFile, there_already, write_onnx
-from forgecli.build.metric import compare, labelled
+from forgecli.build.labelled import labelled
+from forgecli.build.metric import compare
 from forgecli.build.plan import BuildPlan
 from forgecli.build.settings import OnnxPrecision
 from forgecli.cores import threads_here

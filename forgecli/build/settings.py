@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from forgecli.errors import UsageError
+
 Size = tuple[int, int]
 """H and W, in pixels."""
 
 OnnxPrecision = Literal["fp32", "fp16"]
+
+ENGINE_ONLY = ("flavor", "batch", "size", "capability", "optimisation")
+"""Settings that say nothing about the ONNX files."""
 
 MOST_PIXELS = 8192
 MOST_IMAGES = 1024
@@ -111,3 +117,29 @@ class BuildSettings:
     def precisions(self) -> tuple[OnnxPrecision, ...]:
         """The ONNX files that it takes: FP32, which the others are made of, first."""
         return ("fp32", "fp16") if self.precision == "fp16" else ("fp32",)
+
+    def refuse_idle(self, flags: Collection[str]) -> None:
+        """Whether each option of the command line has something to do.
+
+        A settings file may say more than one build needs; who types an option wants its effect.
+
+        Args:
+            flags: names of the fields that were given on the command line.
+
+        Raises:
+            UsageError: one has no effect, and why.
+        """
+        idle = [name for name in ENGINE_ONLY if name in flags] if self.onnx_only else []
+        if idle:
+            raise _idle(idle[0], "with --onnx-only no engine is built")
+        if "tolerance" in flags and self.precision != "int8":
+            raise _idle("tolerance", "it is the limit of --precision int8")
+        if "check_images" in flags and self.check is None:
+            raise _idle("check_images", "it counts the images of --check")
+        if "check" in flags and self.precision == "fp32":
+            raise _idle("check", "with --precision fp32 there is nothing to compare")
+
+
+def _idle(name: str, why: str) -> UsageError:
+    option = "--" + name.replace("_", "-")
+    return UsageError(f"{option} has nothing to do: {why}.", mend=f"leave out {option}")

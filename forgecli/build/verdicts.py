@@ -9,19 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.cases.decode import read_picture
-from forgecli.cases.failures import TooLarge, Unreadable
+from forgecli.build.labelled import read_labelled
 from forgecli.detection import Case
 from forgecli.errors import ForgeError
 from forgecli.predict.decide import flagged_instances
-from forgecli.score.annotation import read_annotation
-from forgecli.score.dataset_truth import Remarks, truth_rows
 from forgecli.score.metric import score_image
-from forgecli.score.problems import BadRows
 from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.plan import SegmentPlan
 from forgecli.segment.settings import SegmentSettings
-from kernels.rle import Runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +50,10 @@ class Verdicts:
         rows: list[tuple[float, float, bool]] = []
         try:
             for case in cases:
-                try:
-                    picture, _ = read_picture(case)
-                    true = _truth(case, picture.pixels.shape[:2])
-                except (Unreadable, TooLarge, BadRows):
+                known = read_labelled(case)
+                if known is None:
                     continue
+                picture, true = known
                 (found,) = detector.detect([picture])
                 flagged = flagged_instances(found, threshold=plan.thresholds.gate, min_area=0)
                 score = score_image(true, [instance.runs for instance in flagged])
@@ -70,8 +64,3 @@ class Verdicts:
             raise ForgeError("none of the images to compare on can be read.")
         scores, seconds, any_flagged = zip(*rows, strict=True)
         return cls(np.array(scores), np.maximum(seconds, 1e-9), sum(any_flagged))
-
-
-def _truth(case: Case, shape: tuple[int, ...]) -> list[Runs]:
-    rows = list(truth_rows([case], Remarks()))
-    return read_annotation(rows[0][1], (int(shape[0]), int(shape[1])))

@@ -181,6 +181,7 @@ def build_engine(
     settings = resolve(
         BuildSettings, "build", config=known, file=config, environment=os.environ, flags=flags
     )
+    settings.refuse_idle([name for name, value in flags.items() if value is not None])
     if layers and (settings.onnx_only or json):
         raise UsageError("--layers prints the layers of an engine, and nothing else.",
                          mend="leave out --onnx-only and --json, or --layers")  # fmt: skip

@@ -152,7 +152,10 @@ def engine_of(model: Path, asked: Literal["auto"] | EngineName = "auto") -> Engi
     Raises:
         UsageError: it is no file of a network, or that engine does not run it.
     """
-    suffix = ".safetensors" if model.suffix == ".json" else model.suffix
+    suffix = model.suffix
+    if suffix == ".json":  # of whichever it lies beside; of a checkpoint before what was made of it
+        beside = (ours for ours in SUFFIXES.values() if model.with_suffix(ours).exists())
+        suffix = next(beside, ".safetensors")
     found = next((engine for engine, ours in SUFFIXES.items() if ours == suffix), None)
     if found is None:
         raise UsageError(

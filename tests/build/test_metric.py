@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from engines.base import Images, Logits
-from forgecli.build.metric import compare, labelled
+from forgecli.build.labelled import labelled
+from forgecli.build.metric import compare
 from forgecli.errors import ForgeError
 from forgecli.segment.preprocess import Preprocess
 from forgecli.segment.thresholds import Thresholds

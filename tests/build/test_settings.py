@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +82,29 @@ def test_what_cannot_be_is_refused(flags: dict[str, Any], said: str) -> None:
 def test_fp32_takes_one_file_and_fp16_two() -> None:
     assert BuildSettings(precision="fp32").precisions == ("fp32",)
     assert BuildSettings(precision="fp16").precisions == ("fp32", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags", "said"),
+    [
+        ({"onnx_only": True}, ["onnx_only", "batch"], "--batch has nothing to do: with"),
+        ({"onnx_only": True}, ["capability"], "--capability"),
+        ({}, ["tolerance"], "--tolerance has nothing to do: .*int8"),
+        ({}, ["check_images"], "--check-images has nothing to do: .*--check"),
+        ({"precision": "fp32"}, ["precision", "check"], "--check has nothing to do"),
+    ],
+)
+def test_an_option_without_an_effect_is_refused(
+    settings: dict[str, Any], flags: list[str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        BuildSettings(**settings).refuse_idle(flags)
+    BuildSettings(**settings).refuse_idle([])  # from a settings file it is no contradiction
+
+
+def test_options_with_an_effect_are_not() -> None:
+    BuildSettings().refuse_idle(["batch", "size", "flavor", "force"])
+    BuildSettings(check=Path("data")).refuse_idle(["check", "check_images"])
+    BuildSettings(precision="int8", onnx_only=True, check=Path("data")).refuse_idle(
+        ["check", "check_images", "tolerance", "onnx_only", "precision"]
+    )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engines.openvino import precisions
+from engines.openvino import precisions, the_core
 from forgecli.app import app
 from forgecli.cores import available_cores, threads_here, threads_of_children
 from forgecli.detection import Picture
@@ -88,7 +88,7 @@ def test_a_card_of_another_network_is_a_sentence(tmp_path: Path) -> None:
 def test_a_precision_that_the_processor_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engines.openvino.precisions", lambda core: ("fp32",))
+    monkeypatch.setattr("engines.openvino.precisions", lambda: ("fp32",))
     plan = planned(write_onnx(tmp_path / "a.onnx"), precision="bf16")
     with pytest.raises(UsageError, match="has no bf16; it has fp32"):
         SegmentDetector(plan).prepare()
@@ -98,6 +98,7 @@ def test_without_openvino_its_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("engines.openvino.the_core", the_core.__wrapped__)  # none was made before
     with pytest.raises(UsageError, match="needs OpenVINO") as raised:
         open_engine(write_onnx(tmp_path / "a.onnx"))
     assert raised.value.mend == "pip install openvino"

@@ -182,3 +182,9 @@ def test_a_checkpoint_and_what_was_exported_of_it_share_their_card(tmp_path: Pat
     assert planned(file).thresholds.pixel == 0.3, "as forge tune left it"
     assert planned(weights, device="cpu").thresholds.pixel == 0.3
     assert card_inside(file).thresholds.pixel == 0.9
+
+
+def test_a_json_file_names_the_network_it_lies_beside(tmp_path: Path) -> None:
+    file = write_onnx(tmp_path / "best.fp16.onnx", thresholds=Thresholds(0.3))
+    write_card(file, exported_card())
+    assert planned(card_file(file)).weights == file
