@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.accuracy import forge
+from bench.accuracy_sets import forge
 from bench.machine import arguments, table, write_results
 from bench.sources import authentic_files, data_folder, photographs
 from forgecli.score.annotation import read_annotation

@@ -26,6 +26,7 @@ from bench.machine import Timing, arguments, ratio, table, write_results
 from forgecli.cases.discover import discover
 from forgecli.cores import available_cores
 from forgecli.detection import Case
+from forgecli.match.operating import thresholds_of
 from forgecli.match.settings import MatchSettings
 from forgecli.predict.detectors import match_factory
 from forgecli.predict.examine import Examiner
@@ -117,7 +118,8 @@ def main() -> None:
     asked = parser.parse_args()
     counts = [int(text) for text in asked.workers.split(",")]
     settings = MatchSettings()
-    work = Work(match_factory(settings), settings.threshold, 0, 200_000_000, "npy", evidence=False)
+    threshold = min(thresholds_of(settings).values())
+    work = Work(match_factory(settings), threshold, 0, 200_000_000, "npy", evidence=False)
 
     with tempfile.TemporaryDirectory() as folder:
         draw(Path(folder), asked.images)

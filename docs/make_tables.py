@@ -103,6 +103,10 @@ def table(name: str, results: Path = RESULTS) -> str:
     Raises:
         KeyError: there is no table of this name, or its results lack something.
     """
+    from bench import accuracy_tables
+
+    if name in {**accuracy_tables.TABLES, **accuracy_tables.JUDGE_TABLES}:
+        return accuracy_tables.block(name, results)
     make, missing = TABLES[name]
     file = results / f"{name}.json"
     if not file.exists():

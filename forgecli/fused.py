@@ -17,9 +17,9 @@ class FusedDetector:
     its gate and it outlines something, the instances are its own.
 
     Where both are silent it is match's detection, with the higher of the two scores. There is one
-    scale, for an image is flagged by one threshold, and it is match's: segment's scores are
-    stretched so that its gate falls on match's threshold t, linearly on either side (0 to 0, gate
-    to t, 1 to 1). A score of segment that reaches its gate with nothing outlined does not count.
+    scale, and it is match's: segment's scores are stretched so that its gate falls on match's
+    threshold t (of those by kind of image the lowest), linearly on either side (0 to 0, gate to t,
+    1 to 1). A score of segment that reaches its gate with nothing outlined does not count.
 
     If segment fails on an image, match's detection stands, with a warning. If match fails, the
     image has failed: nobody can say whether it would have spoken.

@@ -3,6 +3,9 @@
 A patch that happens to look like another agrees with it in the patch and nowhere else. A copy
 agrees up to its outline, in the fine bands too. Both are measured here in a window around each
 match: local normalised correlation, flooded from the match outwards.
+
+Most matches are chance and agree in a few pixels only. So the middle of the neighbourhood is looked
+at first, and all of it only where the flood reaches the middle's border; the result is the same.
 """
 
 from __future__ import annotations
@@ -18,12 +21,20 @@ from kernels.jit import kernel
 FEATURES = ("area", "correlation", "fine", "lowest", "reach")
 """The columns of what `extent` returns."""
 
+Floats = NDArray[np.float32]
+
 _FLAT = 1e-3
 """Variance below which a window holds nothing to correlate, in the image's unit squared."""
+_CHUNK = 16
+"""Matches that one turn of the parallel loop takes, with one set of buffers."""
+_SHIFT, _LOW = 16, 0xFFFF
+"""A pixel in the queue is its row, shifted, and its column."""
+_SEED = 3
+"""The flood starts from the pixels that agree within so many pixels of the match."""
 
 
 @kernel("float32(float32[:, ::1], float64, float64)")
-def _bilinear(image: NDArray[np.float32], x: float, y: float) -> np.float32:
+def _bilinear(image: Floats, x: float, y: float) -> np.float32:
     ix = int(x)
     iy = int(y)
     fx = np.float32(x - ix)
@@ -34,165 +45,380 @@ def _bilinear(image: NDArray[np.float32], x: float, y: float) -> np.float32:
 
 
 @kernel(
+    "boolean(float32[:, ::1], float64[::1], int64, int64, int64, int64[::1], float32[:, ::1],"
+    " float32[:, ::1], float32[:, ::1])"
+)
+def _look_inside(
+    image: Floats,
+    match: NDArray[np.float64],
+    x0: int,
+    y0: int,
+    reach: int,
+    at: NDArray[np.int64],
+    work: Floats,
+    here: Floats,
+    there: Floats,
+) -> bool:
+    """The image around a point and what the map says stands there; False where either is cut off.
+
+    Then nothing is written. `at` and `work` hold what goes from one loop over a row to the next:
+    the compiler makes vector instructions of all but the look-up.
+    """
+    height, width = image.shape
+    last = 2.0 * reach
+    a, b, c, d = match[4], match[5], match[6], match[7]
+    u0, v0 = x0 - reach - match[0], y0 - reach - match[1]
+    px0 = match[2] + a * u0 + b * v0
+    py0 = match[3] + c * u0 + d * v0
+    low_x = px0 + min(0.0, a * last) + min(0.0, b * last)
+    high_x = px0 + max(0.0, a * last) + max(0.0, b * last)
+    low_y = py0 + min(0.0, c * last) + min(0.0, d * last)
+    high_y = py0 + max(0.0, c * last) + max(0.0, d * last)
+    # Asked this way round, NaN is outside too. The margin covers what float32 rounds away.
+    inside = x0 >= reach and y0 >= reach and x0 + reach < width and y0 + reach < height
+    inside = inside and low_x >= 0.001 and low_y >= 0.001
+    inside = inside and high_x < width - 1.002 and high_y < height - 1.002
+    if not inside:
+        return False
+    flat = image.reshape(-1)
+    left, top = int(low_x), int(low_y)
+    one, below = np.uint64(1), np.uint64(width)
+    a4, c4 = np.float32(a), np.float32(c)
+    side = 2 * reach + 1
+    for v in range(side):
+        # Positions from the neighbourhood's own corner, where float32 is good to 1e-5 of a pixel.
+        x, y = np.float32(px0 + b * v - left), np.float32(py0 + d * v - top)
+        for u in range(side):
+            px = x + a4 * np.float32(u)
+            py = y + c4 * np.float32(u)
+            ix, iy = np.int32(px), np.int32(py)
+            work[0, u], work[1, u] = px - np.float32(ix), py - np.float32(iy)
+            at[u] = (top + iy) * width + left + ix
+        for u in range(side):
+            place = np.uint64(at[u])
+            work[2, u], work[3, u] = flat[place], flat[place + one]
+            work[4, u], work[5, u] = flat[place + below], flat[place + below + one]
+        for u in range(side):
+            upper = work[2, u] + work[0, u] * (work[3, u] - work[2, u])
+            lower = work[4, u] + work[0, u] * (work[5, u] - work[4, u])
+            there[v, u] = upper + work[1, u] * (lower - upper)
+        here[v, :] = image[y0 + v - reach, x0 - reach : x0 + reach + 1]
+    return True
+
+
+@kernel(
+    "void(float32[:, ::1], float64[::1], int64, int64, int64, float32[:, ::1],"
+    " float32[:, ::1], float32[:, ::1])"
+)
+def _look_across(
+    image: Floats,
+    match: NDArray[np.float64],
+    x0: int,
+    y0: int,
+    reach: int,
+    here: Floats,
+    there: Floats,
+    known: Floats,
+) -> None:
+    """As `_look_inside` where the image's border is near: `known` is 1 where both are inside."""
+    height, width = image.shape
+    for v in range(2 * reach + 1):
+        y = y0 + v - reach
+        for u in range(2 * reach + 1):
+            x = x0 + u - reach
+            known[v, u] = np.float32(0)
+            if y < 0 or y >= height or x < 0 or x >= width:
+                continue
+            dx, dy = x - match[0], y - match[1]
+            px = match[2] + match[4] * dx + match[5] * dy
+            py = match[3] + match[6] * dx + match[7] * dy
+            if px >= 0.0 and py >= 0.0 and px < width - 1.001 and py < height - 1.001:
+                here[v, u] = image[y, x]
+                there[v, u] = _bilinear(image, px, py)
+                known[v, u] = np.float32(1)
+    # What is unknown gets the level that is taken out, so that it adds nothing to the sums.
+    for v in range(2 * reach + 1):
+        for u in range(2 * reach + 1):
+            if known[v, u] == 0:
+                here[v, u] = here[reach, reach] if known[reach, reach] else np.float32(0)
+                there[v, u] = there[reach, reach] if known[reach, reach] else np.float32(0)
+
+
+@kernel("void(float32[:, ::1], int64, int64, boolean, float32[:, ::1])")
+def _count(known: Floats, side: int, half: int, whole: bool, counts: Floats) -> None:
+    """How many pixels of the window around each are known; -1 around an unknown one."""
+    columns = np.zeros(side, np.float32)
+    for v in range(side):
+        rows = min(side, v + half + 1) - max(0, v - half)
+        if whole:
+            for u in range(side):
+                counts[v, u] = rows * (min(side, u + half + 1) - max(0, u - half))
+            continue
+        columns[:] = np.float32(0)
+        for i in range(max(0, v - half), min(side, v + half + 1)):
+            for u in range(side):
+                columns[u] += known[i, u]
+        for u in range(side):
+            total = np.float32(0)
+            for j in range(max(0, u - half), min(side, u + half + 1)):
+                total += columns[j]
+            counts[v, u] = total if known[v, u] > 0 else np.float32(-1)
+
+
+@kernel("void(float32[:, ::1], float32[:, ::1], int64, float64, int64, float64[:, ::1])")
+def _add_row(
+    here: Floats, there: Floats, row: int, sign: float, half: int, columns: NDArray[np.float64]
+) -> None:
+    """Add the moments of a row to the sums over columns, which have `half` more on each side."""
+    middle, side = here.shape[0] // 2, here.shape[1]
+    level_here, level_there = float(here[middle, middle]), float(there[middle, middle])
+    # Parts that start at 0: of loops over others the compiler makes no vector instructions.
+    end = half + side
+    ps, qs = columns[0, half:end], columns[1, half:end]
+    pps, qqs, pqs = columns[2, half:end], columns[3, half:end], columns[4, half:end]
+    for u in range(side):
+        p = float(here[row, u]) - level_here
+        q = float(there[row, u]) - level_there
+        ps[u] += sign * p
+        qs[u] += sign * q
+        pps[u] += sign * p * p
+        qqs[u] += sign * q * q
+        pqs[u] += sign * p * q
+
+
+@kernel(
+    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64, int64, float64[:, ::1],"
+    " float64[:, ::1], float32[:, ::1])"
+)
+def _correlate(
+    here: Floats,
+    there: Floats,
+    counts: Floats,
+    half: int,
+    least: int,
+    columns: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    local: Floats,
+) -> None:
+    """Normalised correlation in the window around each pixel, cut at the neighbourhood's border;
+    -1 where it holds fewer than `least` pixels or nothing to correlate."""
+    side = here.shape[0]
+    columns[:] = 0.0
+    for row in range(min(half, side)):
+        _add_row(here, there, row, 1.0, half, columns)
+    for v in range(side):
+        if v + half < side:
+            _add_row(here, there, v + half, 1.0, half, columns)
+        if v - half - 1 >= 0:
+            _add_row(here, there, v - half - 1, -1.0, half, columns)
+        p = q = pp = qq = pq = 0.0
+        for u in range(2 * half):
+            p += columns[0, u]
+            q += columns[1, u]
+            pp += columns[2, u]
+            qq += columns[3, u]
+            pq += columns[4, u]
+        for u in range(side):
+            new = u + 2 * half
+            p += columns[0, new]
+            q += columns[1, new]
+            pp += columns[2, new]
+            qq += columns[3, new]
+            pq += columns[4, new]
+            sums[0, u], sums[1, u], sums[2, u], sums[3, u], sums[4, u] = p, q, pp, qq, pq
+            p -= columns[0, u]
+            q -= columns[1, u]
+            pp -= columns[2, u]
+            qq -= columns[3, u]
+            pq -= columns[4, u]
+        for u in range(side):
+            count = float(counts[v, u])
+            share = 1.0 / count
+            mean_p, mean_q = sums[0, u] * share, sums[1, u] * share
+            var_p = sums[2, u] * share - mean_p * mean_p
+            var_q = sums[3, u] * share - mean_q * mean_q
+            covariance = sums[4, u] * share - mean_p * mean_q
+            value = covariance / math.sqrt(max(var_p * var_q, _FLAT * _FLAT))
+            holds = (count >= least) & (var_p > _FLAT) & (var_q > _FLAT)
+            local[v, u] = np.float32(value) if holds else np.float32(-1)
+
+
+@kernel("int64(float32[:, ::1], int64, float64, boolean[:, ::1], int64[::1])")
+def _flood(
+    local: Floats, limit: int, threshold: float, inside: NDArray[np.bool_], queue: NDArray[np.int64]
+) -> int:
+    """Pixels that agree, connected to one near the middle, no further off it than `limit`.
+
+    Writes their numbers to the queue; returns how many there are.
+    """
+    side = local.shape[0]
+    middle = side // 2
+    low, high = middle - limit, middle + limit
+    inside[:] = False
+    filled = 0
+    for v in range(max(low, middle - _SEED), min(high, middle + _SEED) + 1):
+        for u in range(max(low, middle - _SEED), min(high, middle + _SEED) + 1):
+            if local[v, u] > threshold:
+                inside[v, u] = True
+                queue[filled] = (v << _SHIFT) | u
+                filled += 1
+    turn = 0
+    while turn < filled:
+        v = queue[turn] >> _SHIFT
+        u = queue[turn] & _LOW
+        turn += 1
+        for step in range(4):
+            nv = v + (1 if step == 0 else -1 if step == 1 else 0)
+            nu = u + (1 if step == 2 else -1 if step == 3 else 0)
+            if nv < low or nu < low or nv > high or nu > high:
+                continue
+            if not inside[nv, nu] and local[nv, nu] > threshold:
+                inside[nv, nu] = True
+                queue[filled] = (nv << _SHIFT) | nu
+                filled += 1
+    return filled
+
+
+@kernel("int64(int64[::1], int64, int64, int64)")
+def _on_border(queue: NDArray[np.int64], filled: int, side: int, limit: int) -> int:
+    """How many of the flooded pixels lie `limit` off the middle."""
+    low, high = side // 2 - limit, side // 2 + limit
+    count = 0
+    for turn in range(filled):
+        v = queue[turn] >> _SHIFT
+        u = queue[turn] & _LOW
+        if v in (low, high) or u in (low, high):
+            count += 1
+    return count
+
+
+@kernel(
+    "void(float32[:, ::1], float64[::1], int64, int64, float32[:, ::1], int64[::1], int64,"
+    " float32[::1])"
+)
+def _describe(
+    fine: Floats,
+    match: NDArray[np.float64],
+    x0: int,
+    y0: int,
+    local: Floats,
+    queue: NDArray[np.int64],
+    area: int,
+    out: Floats,
+) -> None:
+    """The first four features of a flooded area that is not empty."""
+    side = local.shape[0]
+    total = 0.0
+    f0 = f1 = f2 = f3 = f4 = 0.0
+    histogram = np.zeros(64, np.int64)
+    for turn in range(area):
+        v = queue[turn] >> _SHIFT
+        u = queue[turn] & _LOW
+        value = local[v, u]
+        total += value
+        histogram[min(63, max(0, int(value * 64.0)))] += 1
+        y = y0 + v - side // 2
+        x = x0 + u - side // 2
+        dx, dy = x - match[0], y - match[1]
+        px = match[2] + match[4] * dx + match[5] * dy
+        py = match[3] + match[6] * dx + match[7] * dy
+        p = float(fine[y, x])
+        q = float(_bilinear(fine, px, py))
+        f0 += p
+        f1 += q
+        f2 += p * p
+        f3 += q * q
+        f4 += p * q
+    out[0] = area
+    out[1] = total / area
+    var_p = f2 - f0 * f0 / area
+    var_q = f3 - f1 * f1 / area
+    if var_p > 1e-6 and var_q > 1e-6:
+        out[2] = (f4 - f0 * f1 / area) / math.sqrt(var_p * var_q)
+    seen = 0
+    for k in range(64):
+        seen += histogram[k]
+        if seen * 10 >= area:
+            out[3] = (k + 0.5) / 64.0
+            break
+
+
+@kernel(
     "void(float32[:, ::1], float32[:, ::1], float64[:, ::1], int64, int64, float64,"
     " float32[:, ::1])",
     parallel=True,
 )
 def _extent(
-    image: NDArray[np.float32],
-    fine: NDArray[np.float32],
+    image: Floats,
+    fine: Floats,
     matches: NDArray[np.float64],
     radius: int,
     half: int,
     threshold: float,
-    out: NDArray[np.float32],
+    out: Floats,
 ) -> None:
-    height, width = image.shape
-    side = 2 * radius + 1
     # Half a window, so that pixels on the neighbourhood's border count too.
     least = (2 * half + 1) * (2 * half + 1) // 2
-    for m in prange(matches.shape[0]):
-        here = np.zeros((side, side), np.float32)
-        there = np.zeros((side, side), np.float32)
-        known = np.zeros((side, side), np.bool_)
-        x0 = round(matches[m, 0])
-        y0 = round(matches[m, 1])
-        for v in range(side):
-            y = y0 + v - radius
-            if y < 0 or y >= height:
-                continue
-            for u in range(side):
-                x = x0 + u - radius
-                if x < 0 or x >= width:
+    # The middle is looked at with the windows of its outermost pixels.
+    middle = radius // 2
+    reach = middle + half
+    small, side = 2 * reach + 1, 2 * radius + 1
+    for chunk in prange((matches.shape[0] + _CHUNK - 1) // _CHUNK):
+        here = np.empty((side, side), np.float32)
+        there = np.empty((side, side), np.float32)
+        known = np.empty((side, side), np.float32)
+        counts = np.empty((side, side), np.float32)
+        local = np.empty((side, side), np.float32)
+        inside = np.empty((side, side), np.bool_)
+        small_here = np.empty((small, small), np.float32)
+        small_there = np.empty((small, small), np.float32)
+        small_counts = np.full((small, small), np.float32((2 * half + 1) ** 2))
+        small_local = np.empty((small, small), np.float32)
+        small_inside = np.empty((small, small), np.bool_)
+        at = np.empty(max(side, small), np.int64)
+        work = np.empty((6, max(side, small)), np.float32)
+        queue = np.empty(max(side * side, small * small), np.int64)
+        columns = np.empty((5, max(side, small) + 2 * half))
+        sums = np.empty((5, max(side, small)))
+        start = int(np.int64(chunk)) * _CHUNK  # numba counts the turns of a prange without a sign
+        for m in range(start, min(start + _CHUNK, matches.shape[0])):
+            match = matches[m]
+            out[m, :] = np.float32(0)
+            x0 = round(match[0])
+            y0 = round(match[1])
+            if (
+                middle > _SEED
+                and reach < radius
+                and _look_inside(image, match, x0, y0, reach, at, work, small_here, small_there)
+            ):
+                _correlate(
+                    small_here, small_there, small_counts, half, least, columns, sums, small_local
+                )
+                area = _flood(small_local, middle, threshold, small_inside, queue)
+                if _on_border(queue, area, small, middle) == 0:
+                    if area > 0:
+                        _describe(fine, match, x0, y0, small_local, queue, area, out[m])
                     continue
-                du = x - matches[m, 0]
-                dv = y - matches[m, 1]
-                px = matches[m, 2] + matches[m, 4] * du + matches[m, 5] * dv
-                py = matches[m, 3] + matches[m, 6] * du + matches[m, 7] * dv
-                if px >= 0.0 and py >= 0.0 and px < width - 1.001 and py < height - 1.001:
-                    here[v, u] = image[y, x]
-                    there[v, u] = _bilinear(image, px, py)
-                    known[v, u] = True
-
-        # Sums over windows from integral images; the mean is taken out first for precision.
-        mean_here = np.float64(here[radius, radius])
-        mean_there = np.float64(there[radius, radius])
-        sums = np.zeros((6, side + 1, side + 1))
-        for v in range(side):
-            row = np.zeros(6)
-            for u in range(side):
-                if known[v, u]:
-                    p = here[v, u] - mean_here
-                    q = there[v, u] - mean_there
-                    row[0] += 1.0
-                    row[1] += p
-                    row[2] += q
-                    row[3] += p * p
-                    row[4] += q * q
-                    row[5] += p * q
-                for k in range(6):
-                    sums[k, v + 1, u + 1] = sums[k, v, u + 1] + row[k]
-        local = np.full((side, side), np.float32(-1.0))
-        window = np.empty(6)
-        for v in range(side):
-            top = max(0, v - half)
-            bottom = min(side, v + half + 1)
-            for u in range(side):
-                if not known[v, u]:
-                    continue
-                left = max(0, u - half)
-                right = min(side, u + half + 1)
-                for k in range(6):
-                    window[k] = (
-                        sums[k, bottom, right]
-                        - sums[k, top, right]
-                        - sums[k, bottom, left]
-                        + sums[k, top, left]
-                    )
-                n = window[0]
-                if n < least:
-                    continue
-                var_p = window[3] / n - (window[1] / n) ** 2
-                var_q = window[4] / n - (window[2] / n) ** 2
-                if var_p > _FLAT and var_q > _FLAT:
-                    cov = window[5] / n - window[1] * window[2] / (n * n)
-                    local[v, u] = cov / math.sqrt(var_p * var_q)
-
-        # Flood from the middle over pixels that agree.
-        inside = np.zeros((side, side), np.bool_)
-        stack = np.empty(side * side, np.int64)
-        depth = 0
-        for v in range(max(0, radius - 3), min(side, radius + 4)):
-            for u in range(max(0, radius - 3), min(side, radius + 4)):
-                if local[v, u] > threshold:
-                    inside[v, u] = True
-                    stack[depth] = v * side + u
-                    depth += 1
-        area = 0
-        total = 0.0
-        edge = 0
-        f0 = f1 = f2 = f3 = f4 = 0.0
-        histogram = np.zeros(64, np.int64)
-        while depth > 0:
-            depth -= 1
-            v = stack[depth] // side
-            u = stack[depth] % side
-            area += 1
-            value = local[v, u]
-            total += value
-            histogram[min(63, max(0, int(value * 64.0)))] += 1
-            if v == 0 or u == 0 or v == side - 1 or u == side - 1:
-                edge += 1
-            y = y0 + v - radius
-            x = x0 + u - radius
-            du = x - matches[m, 0]
-            dv = y - matches[m, 1]
-            px = matches[m, 2] + matches[m, 4] * du + matches[m, 5] * dv
-            py = matches[m, 3] + matches[m, 6] * du + matches[m, 7] * dv
-            p = float(fine[y, x])
-            q = float(_bilinear(fine, px, py))
-            f0 += p
-            f1 += q
-            f2 += p * p
-            f3 += q * q
-            f4 += p * q
-            for step in range(4):
-                nv = v + (1 if step == 0 else -1 if step == 1 else 0)
-                nu = u + (1 if step == 2 else -1 if step == 3 else 0)
-                if nv < 0 or nu < 0 or nv >= side or nu >= side:
-                    continue
-                if not inside[nv, nu] and local[nv, nu] > threshold:
-                    inside[nv, nu] = True
-                    stack[depth] = nv * side + nu
-                    depth += 1
-        for k in range(5):
-            out[m, k] = 0.0
-        if area == 0:
-            continue
-        out[m, 0] = area
-        out[m, 1] = total / area
-        var_p = f2 - f0 * f0 / area
-        var_q = f3 - f1 * f1 / area
-        if var_p > 1e-6 and var_q > 1e-6:
-            out[m, 2] = (f4 - f0 * f1 / area) / math.sqrt(var_p * var_q)
-        seen = 0
-        for k in range(64):
-            seen += histogram[k]
-            if seen * 10 >= area:
-                out[m, 3] = (k + 0.5) / 64.0
-                break
-        out[m, 4] = edge / (4.0 * side)
+            whole = _look_inside(image, match, x0, y0, radius, at, work, here, there)
+            if not whole:
+                _look_across(image, match, x0, y0, radius, here, there, known)
+            _count(known, side, half, whole, counts)
+            _correlate(here, there, counts, half, least, columns, sums, local)
+            area = _flood(local, radius, threshold, inside, queue)
+            if area > 0:
+                _describe(fine, match, x0, y0, local, queue, area, out[m])
+                out[m, 4] = _on_border(queue, area, side, radius) / (4.0 * side)
 
 
 def extent(
-    image: NDArray[np.float32],
-    fine: NDArray[np.float32],
+    image: Floats,
+    fine: Floats,
     matches: NDArray[np.float64],
     *,
     radius: int = 24,
     window: int = 7,
     threshold: float = 0.75,
-) -> NDArray[np.float32]:
+) -> Floats:
     """Measure the connected area around each match in which the image agrees with its map.
 
     Args:

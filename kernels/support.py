@@ -45,7 +45,8 @@ def _support(
                 error_y = matches[i, 3] + matches[i, 6] * dx + matches[i, 7] * dy - matches[j, 3]
                 if error_x * error_x + error_y * error_y > tolerance * tolerance:
                     continue
-                here = int((dy + radius) / cell) * _CELLS + int((dx + radius) / cell)
+                row = min(_CELLS - 1, int((dy + radius) / cell))
+                here = row * _CELLS + min(_CELLS - 1, int((dx + radius) / cell))
                 if not taken[here]:
                     taken[here] = True
                     count += 1

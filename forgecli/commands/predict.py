@@ -178,8 +178,18 @@ def predict(
         float | None,
         typer.Option(
             metavar="T",
-            help="Flag images whose score is T or more, 0 to 1. Default: the detector's, 0.7. Of "
-            "segment: the gate of its checkpoint.",
+            help="Flag images whose score is T or more, 0 to 1. Default: of match, what --fpr "
+            "says; of segment, the gate of its checkpoint.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    fpr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R",
+            help="Share of authentic images that match may flag, 0.005 to 0.1: chooses the "
+            "threshold by kind of image (photograph, blot, drawing). Not with --threshold. "
+            "Default: 0.01.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -257,6 +267,7 @@ def predict(
         "evidence": evidence,
         "overwrite": overwrite,
         "threshold": threshold,
+        "fpr": fpr,
         "min_area": min_area,
         "id_from": id_from,
         "max_pixels": max_pixels,
@@ -271,7 +282,7 @@ def predict(
         file=config,
         environment=os.environ,
         flags=flags,
-    )
+    ).typed_first(flags)
     network = {
         "engine": engine,
         "device": device,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from forgecli.detection import Affine
 from forgecli.match.bands import Bands, FloatImage
+from kernels.affine_map import mark_outside
+from kernels.local_correlation import local_correlation as box_correlation
 
 Mask = NDArray[np.bool_]
 
@@ -72,10 +74,7 @@ def warp_into(image: FloatImage, affine: Affine, window: Window) -> FloatImage:
     landed = corners @ moved[:, :2].T + moved[:, 2]
     bound = np.array([image.shape[1], image.shape[0]]) - 0.5
     if not ((landed >= -0.5) & (landed <= bound)).all():
-        x, y = np.arange(window.width), np.arange(window.height)[:, None]
-        for (a, b, c), limit in zip(moved, bound, strict=True):
-            at = a * x + b * y + c
-            warped[(at < -0.5) | (at > limit)] = np.nan
+        mark_outside(warped, np.ascontiguousarray(moved), (image.shape[0], image.shape[1]))
     return warped
 
 
@@ -166,28 +165,7 @@ def local_correlation(first: FloatImage, second: FloatImage, side: int) -> Float
 
     float32, same shape; -1 where one of them is flat or NaN inside the box.
     """
-    known = np.isfinite(second)
-    shift = np.float32(first.mean()) if first.size else np.float32(0)
-    p = (first - shift).astype(np.float32)
-    q = np.where(known, second - shift, np.float32(0)).astype(np.float32)
-
-    def box(image: FloatImage) -> NDArray[np.float64]:
-        mean = cv2.boxFilter(image, cv2.CV_64F, (side, side), borderType=cv2.BORDER_REFLECT_101)
-        return np.asarray(mean, dtype=np.float64)
-
-    mean_p, mean_q = box(p), box(q)
-    square_p, square_q = box(p * p), box(q * q)
-    var_p = square_p - mean_p * mean_p
-    var_q = square_q - mean_q * mean_q
-    cov = box(p * q) - mean_p * mean_q
-    # Squares are rounded to float32: far from the mean that alone looks like a little variance,
-    # and two flat areas would agree in it perfectly.
-    usable = known & (var_p > 1e-3 + 2e-7 * square_p) & (var_q > 1e-3 + 2e-7 * square_q)
-    if not known.all():
-        usable &= box(known.astype(np.float32)) > 0.999
-    correlation = np.full(first.shape, -1.0, np.float32)
-    correlation[usable] = (cov[usable] / np.sqrt(var_p[usable] * var_q[usable])).astype(np.float32)
-    return correlation
+    return box_correlation(first, second, side)
 
 
 def correlation_inside(first: FloatImage, second: FloatImage, inside: Mask) -> float:

@@ -19,6 +19,9 @@ from forgecli.match.settings import MatchSettings
 from kernels.extent import extent
 from kernels.support import support
 
+_RIM = 8
+"""Pixels around a region at which the patch of a match still lies half on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -27,7 +30,7 @@ class Candidate:
     Attributes:
         first, second: the two regions.
         affine: maps the first onto the second.
-        support: how many distinct keypoint matches agree with the map inside the region.
+        support: how many distinct matches agree with the map inside the region.
         rivals: how many other maps of the image were ranked at least as high.
         rank_score: what the candidate was ranked by.
     """
@@ -43,23 +46,54 @@ class Candidate:
 def rank(bands: Bands, matches: Matches, settings: MatchSettings) -> NDArray[np.float64]:
     """How promising each match is, float64 (n,): the reach and the depth of its agreement.
 
+    -inf where nothing agrees, and where another match between the same places stands for it.
+
     log(area) + 4 atanh(correlation) + atanh(fine correlation) + 3 log(support): of the sums of
     these that were tried on 50 synthetic forgeries, the one that puts a true match among the first
     30 maps most often (76 %; without support 67 %).
     """
+    around = support(matches, radius=settings.cluster_radius, tolerance=settings.support_tolerance)
+    chosen = _one_per_place(matches, around, settings.place)
     measured = extent(
         bands.smooth,
         bands.middle,
-        matches,
+        np.ascontiguousarray(matches[chosen]),
         radius=settings.extent_radius,
         window=settings.correlation_side,
         threshold=settings.extent_correlation,
     ).astype(np.float64)
     area, correlation, fine = measured[:, 0], measured[:, 1], measured[:, 2]
-    around = support(matches, radius=settings.cluster_radius, tolerance=settings.support_tolerance)
-    ranked = np.log1p(area) + 4.0 * _atanh(correlation) + _atanh(fine) + 3.0 * np.log(around)
-    ranked[area < settings.min_area // 2] = -np.inf
-    return np.asarray(ranked)
+    score = np.log1p(area) + 4.0 * _atanh(correlation) + _atanh(fine)
+    score += 3.0 * np.log(around[chosen])
+    score[area < settings.min_area // 2] = -np.inf
+    ranked = np.full(len(matches), -np.inf)
+    ranked[chosen] = score
+    return ranked
+
+
+def _one_per_place(matches: Matches, around: NDArray[np.int64], place: float) -> NDArray[np.int64]:
+    """Of the matches between the same two squares of so many pixels, the one with most support.
+
+    Keypoints come in heaps, and a dense field says the same at every pixel: to measure how far
+    each reaches is most of what ranking costs.
+    """
+    order = np.argsort(-around, kind="stable")
+    cells = np.floor(matches[order, :4] / place).astype(np.int64)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    return np.sort(order[first])
+
+
+def _worth_ranking(matches: Matches, usable: Mask, settings: MatchSettings) -> NDArray[np.bool_]:
+    """Matches with both ends on evidence: the others would grow over graphs, letters, ground."""
+    height, width = usable.shape
+    side = 2 * settings.patch_radius + 1
+    share = cv2.blur(usable.astype(np.float32), (side, side))
+    worth = np.ones(len(matches), bool)
+    for x, y in (matches[:, :2].T, matches[:, 2:4].T):
+        column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
+        row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
+        worth &= share[row, column] >= settings.usable_share
+    return worth
 
 
 def _atanh(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,41 +107,54 @@ def candidates(
 
     Args:
         bands: the image.
+        matches: refined proposals, of any source; the more agree with a map, the higher it ranks.
         usable: bool (H, W), what may be evidence; a region must mostly lie on it.
-        matches: refined proposals.
         settings: how many maps are tried, and all thresholds of growth.
     """
+    matches = matches[_worth_ranking(matches, usable, settings)]
     if len(matches) == 0:
         return
     ranked = rank(bands, matches, settings)
     order = np.argsort(-ranked, kind="stable")
     order = order[np.isfinite(ranked[order])]
     open_ = np.ones(len(matches), bool)
-    tried = 0
+    covered = np.zeros(bands.shape, np.uint16)  # how many regions were grown over each pixel
+    tried = attempts = 0
     for index in order:
-        if not open_[index]:
+        if not open_[index] or _repeats(covered, matches[index], settings):
             continue
-        if tried == settings.max_candidates:
+        if tried == settings.max_candidates or attempts == settings.max_attempts:
             return
-        tried += 1
+        attempts += 1
         open_[index] = False
         affine = affine_of(matches[index])
         cluster = _agreeing(matches, affine, matches[index, :2], settings)
         if len(cluster) >= settings.min_cluster:
             affine = _fit_cluster(matches[cluster], affine, settings)
-        region = grow(bands, affine, matches[index : index + 1, :2], settings)
+        open_[cluster] = False  # where this one grows nothing, its neighbours would not either
+        seed = matches[index : index + 1, :2]
+        region = grow(bands, affine, seed, settings, matches=matches, usable=usable)
         if region is None:
             continue
+        tried += 1
+        if _holds_its_copy(region, matches[index]):
+            region = grow(bands, affine, seed, settings) or region
+        # Matches on its rim say the same once more.
+        for taken in _explained(
+            matches, _with_rim(region, bands.shape), 2.0 * settings.candidate_separation
+        ):
+            open_[taken] = False
         region = outline(bands, region, settings)
         if region.first.area < settings.min_area:
             continue
-        for taken in _explained(matches, region, 2.0 * settings.candidate_separation):
-            open_[taken] = False
         window = region.first.window
+        second = warp_mask(region.first, region.affine, bands.shape)
+        for placed in (region.first, second):
+            place = placed.window
+            covered[place.top : place.bottom, place.left : place.right] += placed.mask
         allowed = usable[window.top : window.bottom, window.left : window.right]
         if allowed[region.first.mask].mean() < settings.usable_share:
             continue
-        second = warp_mask(region.first, region.affine, bands.shape)
         if not _holds_back(bands, region.affine, second, settings):
             continue
         shared = np.count_nonzero(region.first.mask & second.into(window))
@@ -122,6 +169,38 @@ def candidates(
             rivals=tried - 1,
             rank_score=float(ranked[index]),
         )
+
+
+def _with_rim(region: CopiedRegion, shape: tuple[int, int]) -> CopiedRegion:
+    """The region and what is within half a patch of it."""
+    window = region.first.window.grown(_RIM, shape)
+    side = 2 * _RIM + 1
+    mask = region.first.into(window).astype(np.uint8)
+    wide = cv2.dilate(mask, np.ones((side, side), np.uint8)) > 0
+    return CopiedRegion(Placed(window, np.asarray(wide)), region.affine)
+
+
+def _holds_its_copy(region: CopiedRegion, match: NDArray[np.float64]) -> bool:
+    """Whether a region grew over its own copy too: maps that undo themselves hold there as well.
+
+    Mirrors and half turns do. Grown from the match alone, the two do not meet unless they touch.
+    """
+    twice = region.affine @ (*(region.affine @ (*match[:2], 1.0)), 1.0)
+    undone = np.abs(twice - match[:2]).max() < 3.0
+    return bool(undone and region.first.holds(match[None, 2:4])[0])
+
+
+def _repeats(
+    covered: NDArray[np.uint16], match: NDArray[np.float64], settings: MatchSettings
+) -> bool:
+    """Whether both ends of a match lie where many other maps have grown: texture that repeats.
+
+    A grid of wells or a woven ground matches itself under every period, and would take all places
+    from copies elsewhere.
+    """
+    limit = np.array(covered.shape[::-1]) - 1
+    ends = np.clip(np.rint(match[:4].reshape(2, 2)), 0, limit).astype(np.int64)
+    return bool((covered[ends[:, 1], ends[:, 0]] >= settings.max_repeats).all())
 
 
 def affine_of(match: NDArray[np.float64]) -> Affine:

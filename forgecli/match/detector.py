@@ -10,6 +10,7 @@ import numpy as np
 from forgecli.detection import Detection, Picture
 from forgecli.match.group import group
 from forgecli.match.judge import Judge, default_judge
+from forgecli.match.operating import POOLED, kind_of_image, thresholds_of
 from forgecli.match.search import search
 from forgecli.match.settings import MatchSettings
 
@@ -20,6 +21,7 @@ class MatchDetector:
     def __init__(self, settings: MatchSettings | None = None, judge: Judge | None = None) -> None:
         self.settings = settings or MatchSettings()
         self._judge = judge
+        self._thresholds: dict[str, float] | None = None
 
     def prepare(self) -> None:
         """Compile the kernels and read the judge, so that the first image costs what others do."""
@@ -33,6 +35,12 @@ class MatchDetector:
         if self._judge is None:
             self._judge = default_judge()
         return self._judge
+
+    def threshold(self, kind: str = POOLED) -> float:
+        """The score from which an image of a kind is flagged."""
+        if self._thresholds is None:
+            self._thresholds = thresholds_of(self.settings, self.judge().points)
+        return self._thresholds.get(kind, self._thresholds[POOLED])
 
     def detect(self, pictures: Sequence[Picture]) -> list[Detection]:
         """One detection per picture, in the same order."""
@@ -52,11 +60,12 @@ class MatchDetector:
         probability = judge.probability(evidence)
         score = float(probability.max()) if probability.size else 0.0
         accepted = []
-        if score >= self.settings.threshold:
+        if score >= self.threshold(kind_of_image(found.layout)):
             order = np.argsort(-probability, kind="stable")
-            for index in order[probability[order] >= self.settings.member_threshold]:
+            least = min(self.settings.member_threshold, score)  # the best one always counts
+            for index in order[probability[order] >= least]:
                 accepted.append((found.candidates[index], found.correlation(int(index))))
-        instances, pairs = group(accepted, found.layout, shape, self.settings)
+        instances, pairs = group(accepted, found.layout, shape, self.settings, wholes=found.wholes)
         seconds = {**found.seconds, "group": time.perf_counter() - started}
         return Detection(
             case_id=picture.case_id,

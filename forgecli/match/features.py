@@ -15,6 +15,7 @@ from forgecli.match.agreement import (
 from forgecli.match.bands import Bands
 from forgecli.match.candidates import Candidate
 from forgecli.match.outline import gain_and_offset
+from kernels.moved import correlations
 
 FEATURES = (
     "log_area",
@@ -51,7 +52,8 @@ FEATURES = (
 )
 """Names of the columns, in order."""
 
-_SHIFTS = ((2, 0), (-2, 0), (0, 2), (0, -2))
+_MOVES = np.array([[0.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
+"""Pixels by which the copy is moved: in its place, and beside it."""
 
 
 def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float64]:
@@ -69,7 +71,7 @@ def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float6
 
     smooth, smooth_there = view(bands, "smooth", affine, window)
     middle, middle_there = view(bands, "middle", affine, window)
-    low, low_there = view(bands, "low", affine, window)
+    low = np.ascontiguousarray(window.cut(bands.low))
     grey, grey_there = view(bands, "grey", affine, window)
     local = local_correlation(smooth, smooth_there, 7)
     fine = local_correlation(middle, middle_there, 7)
@@ -92,20 +94,17 @@ def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float6
     values["local_low"] = _z(float(np.quantile(local[inside], 0.1)))
     values["fine_mean"] = _z(float(fine[inside].mean()))
     values["fine_low"] = _z(float(np.quantile(fine[inside], 0.25)))
-    values["fine_all"] = _z(correlation_inside(middle, middle_there, inside))
+    rows, columns = np.nonzero(inside)
+    pixels = rows + window.top, columns + window.left
+    affine = np.ascontiguousarray(affine)
+    in_place, *beside = correlations(bands.middle, *pixels, affine, _MOVES).tolist()
+    low_in_place, *low_beside = correlations(bands.low, *pixels, affine, _MOVES).tolist()
+    values["fine_all"] = _z(in_place)
     values["noise_all"] = _z(correlation_inside(grey - smooth, grey_there - smooth_there, inside))
-    values["low_all"] = _z(correlation_inside(low, low_there, inside))
+    values["low_all"] = _z(low_in_place)
 
-    moved_fine, moved_local = [], []
-    for dx, dy in _SHIFTS:
-        shift = np.array([[0.0, 0.0, dx], [0.0, 0.0, dy]])
-        moved = affine + shift
-        moved_fine.append(
-            correlation_inside(middle, view(bands, "middle", moved, window)[1], inside)
-        )
-        moved_local.append(correlation_inside(low, view(bands, "low", moved, window)[1], inside))
-    values["drop_fine"] = correlation_inside(middle, middle_there, inside) - max(moved_fine)
-    values["drop_local"] = values["low_all"] - _z(max(moved_local))
+    values["drop_fine"] = in_place - max(beside)
+    values["drop_local"] = values["low_all"] - _z(max(low_beside))
 
     near = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     far = cv2.dilate(mask.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
@@ -141,11 +140,10 @@ def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float6
     values["log_density"] = np.log1p(candidate.support) - values["log_area"]
     values["log_rivals"] = np.log1p(candidate.rivals)
     values["noise"] = np.log(bands.noise)
-    rows = slice(window.top, window.bottom)
-    columns = slice(window.left, window.right)
-    levels = np.unique(np.rint(grey[inside])).size
+    levels = np.count_nonzero(np.bincount(np.rint(grey[inside]).astype(np.int64)))
     values["levels"] = np.log(levels)
-    values["flat"] = float(flat[rows, columns][near].mean())
+    flat_here = flat[window.top : window.bottom, window.left : window.right]
+    values["flat"] = float(flat_here[near].mean())
     step = np.abs(cv2.Laplacian(smooth, cv2.CV_32F))
     values["steep"] = float(np.log1p(np.quantile(step[inside], 0.95)))
     ends = (grey <= 2) | (grey >= 253)

@@ -29,6 +29,8 @@ def group(
     layout: Layout,
     shape: tuple[int, int],
     settings: MatchSettings,
+    *,
+    wholes: Sequence[tuple[Window, Window]] = (),
 ) -> tuple[tuple[Instance, ...], tuple[Pair, ...]]:
     """Join pairs that share a region into instances.
 
@@ -40,13 +42,14 @@ def group(
         accepted: candidates held to be copies, best first, each with its correlation.
         layout: the panels.
         shape: (H, W).
+        wholes: pairs of panels that match as wholes; a pair of regions in them stands for them.
 
     Returns:
         Instances, the largest first, and the pairs behind them.
     """
     masks: list[Placed] = []
     for candidate, _ in accepted:
-        for region in _whole_panels(candidate, layout, settings):
+        for region in _whole_panels(candidate, layout, settings, wholes):
             masks.append(_off_gutters(region, layout))
     regions, home = _distinct(masks, settings)
     links: list[_Link] = []
@@ -136,17 +139,32 @@ def _off_gutters(region: Placed, layout: Layout) -> Placed:
 
 
 def _whole_panels(
-    candidate: Candidate, layout: Layout, settings: MatchSettings
+    candidate: Candidate,
+    layout: Layout,
+    settings: MatchSettings,
+    wholes: Sequence[tuple[Window, Window]],
 ) -> tuple[Placed, Placed]:
-    """The two panels, if the two regions fill most of them; else the regions."""
+    """The two panels, if the regions fill most of them or they match by lanes; else the regions."""
     first, second = candidate.first, candidate.second
     if len(layout.panels) < 2:
         return first, second
+    for one, other in wholes:
+        for home, away in ((one, other), (other, one)):
+            if _mostly_in(first, home) and _mostly_in(second, away):
+                return _filled(home), _filled(away)
     homes = [_filled_panel(region, layout, settings) for region in (first, second)]
     if homes[0] is None or homes[1] is None or homes[0] == homes[1]:
         return first, second
-    a, b = (Placed(home, np.ones((home.height, home.width), bool)) for home in homes if home)
+    a, b = (_filled(home) for home in homes if home)
     return a, b
+
+
+def _filled(panel: Window) -> Placed:
+    return Placed(panel, np.ones((panel.height, panel.width), bool))
+
+
+def _mostly_in(region: Placed, panel: Window) -> bool:
+    return int(np.count_nonzero(region.into(panel))) > 0.5 * region.area
 
 
 def _filled_panel(region: Placed, layout: Layout, settings: MatchSettings) -> Window | None:

@@ -18,7 +18,9 @@ from forgecli.match.agreement import (
 )
 from forgecli.match.bands import Bands
 from forgecli.match.fit import fit_map
+from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
+from kernels.affine_map import moved_at_least
 
 _CROSS = np.ones((3, 3), np.uint8)
 
@@ -37,7 +39,13 @@ class CopiedRegion:
 
 
 def grow(
-    bands: Bands, affine: Affine, seeds: NDArray[np.float64], settings: MatchSettings
+    bands: Bands,
+    affine: Affine,
+    seeds: NDArray[np.float64],
+    settings: MatchSettings,
+    *,
+    matches: Matches | None = None,
+    usable: Mask | None = None,
 ) -> CopiedRegion | None:
     """Grow a region from points that a map is known to hold at.
 
@@ -46,43 +54,86 @@ def grow(
         affine: float64 (2, 3), the map from the region to its copy.
         seeds: float64 (n, 2), points (x, y) of the region.
         settings: thresholds.
+        matches: float64 (m, 8), further local matches. Those near the region that its map explains
+            are seeds too, so that a copy which agrees in pieces only (after strong JPEG, or with
+            empty ground between its objects) is found whole.
+        usable: bool (H, W), what may be evidence. A region that lies mostly on other ground after
+            the first round is given up: it would not become evidence later.
 
     Returns:
-        The connected region around the seeds in which the image agrees with its warp, with the
-        map fitted to all of it; None where nothing agrees.
+        The region in which the image agrees with its warp, connected to the seeds, with the map
+        fitted to all of it; None where nothing agrees.
     """
-    height, width = bands.shape
-    low = np.floor(seeds.min(0)).astype(int)
-    high = np.ceil(seeds.max(0)).astype(int) + 1
-    margin = settings.grow_margin
-    window = Window(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-    window = window.grown(margin, (height, width))
+    window = _around(seeds, settings.grow_margin, bands.shape)
     touched = _paint_seeds(seeds, window)
     affine = affine.copy()
-    for _ in range(settings.grow_rounds):
-        found = _agreeing(bands, affine, window, touched, settings)
-        if found is None:
+    mask: Mask | None = None
+    asked = np.empty((0, 8)) if matches is None else matches
+    for turn in range(settings.grow_rounds):
+        mask = _agreeing(bands, affine, window, touched, settings)
+        if mask is None or (
+            turn == 0 and usable is not None and _share(usable, window, mask) < settings.early_share
+        ):
             return None
-        mask = found
         fitted = _fit(bands, affine, window, mask, settings)
         moved = _largest_move(affine, fitted, window, mask)
         affine = fitted
-        reaches = _touches_border(mask, window, (height, width))
-        if not reaches and moved < 0.1:
-            break
-        before = window
+        before, reaches = window, _touches_border(mask, window, bands.shape)
         if reaches:
-            window = window.grown(max(margin, max(window.width, window.height) // 2), bands.shape)
-        touched = Placed(before, mask).into(window)
-    found = _agreeing(bands, affine, window, touched, settings)
-    if found is None:
-        return None
-    return CopiedRegion(Placed(window, found), affine)
+            side = max(window.width, window.height)
+            window = window.grown(max(settings.grow_margin, side // 2), bands.shape)
+        near = _company(asked, affine, Placed(before, mask), window, settings)
+        points = asked[near, :2]
+        asked = np.delete(asked, near, axis=0)
+        if len(near):
+            window = _joined(window, _around(points, settings.grow_margin, bands.shape))
+        if window == before and moved < settings.grow_still and not len(near):
+            return CopiedRegion(Placed(window, mask), affine)
+        touched = Placed(before, mask).into(window) | _paint_seeds(points, window)
+    mask = _agreeing(bands, affine, window, touched, settings)
+    return None if mask is None else CopiedRegion(Placed(window, mask), affine)
+
+
+def _around(points: NDArray[np.float64], margin: int, shape: tuple[int, int]) -> Window:
+    low, high = np.floor(points.min(0)).astype(int), np.ceil(points.max(0)).astype(int) + 1
+    tight = Window(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return tight.grown(margin, shape)
+
+
+def _joined(a: Window, b: Window) -> Window:
+    return Window(
+        min(a.left, b.left), min(a.top, b.top), max(a.right, b.right), max(a.bottom, b.bottom)
+    )
+
+
+def _share(usable: Mask, window: Window, mask: Mask) -> float:
+    """The share of a mask that may be evidence."""
+    return float(usable[window.top : window.bottom, window.left : window.right][mask].mean())
+
+
+def _company(
+    matches: Matches,
+    affine: Affine,
+    region: Placed,
+    window: Window,
+    settings: MatchSettings,
+) -> NDArray[np.int64]:
+    """Indices of matches beside a region that its map explains."""
+    reach = max(settings.grow_margin, max(region.window.width, region.window.height) // 2)
+    points = matches[:, :2]
+    low = np.array([window.left - reach, window.top - reach])
+    high = np.array([window.right + reach, window.bottom + reach])
+    near = np.flatnonzero(((points >= low) & (points < high)).all(axis=1))
+    error = points[near] @ affine[:, :2].T + affine[:, 2] - matches[near, 2:4]
+    near = near[np.hypot(error[:, 0], error[:, 1]) < settings.support_tolerance]
+    # A map that undoes itself, such as a mirror's, holds from the copy back to the region too.
+    near = near[~(region.holds(points[near]) | region.holds(matches[near, 2:4]))]
+    return np.asarray(near)
 
 
 def _paint_seeds(seeds: NDArray[np.float64], window: Window) -> Mask:
     painted = np.zeros((window.height, window.width), np.uint8)
-    for x, y in seeds:
+    for x, y in seeds:  # cut at the window by OpenCV
         cv2.circle(painted, (round(x - window.left), round(y - window.top)), 4, 1, -1)
     return painted.astype(bool)
 
@@ -118,11 +169,10 @@ def _agreeing(
 
 def far_enough(affine: Affine, window: Window, settings: MatchSettings) -> Mask:
     """Pixels that the map moves far enough not to be compared with themselves."""
-    x = np.arange(window.left, window.right, dtype=np.float64)
-    y = np.arange(window.top, window.bottom, dtype=np.float64)[:, None]
-    dx = (affine[0, 0] - 1) * x + affine[0, 1] * y + affine[0, 2]
-    dy = affine[1, 0] * x + (affine[1, 1] - 1) * y + affine[1, 2]
-    return np.asarray(dx * dx + dy * dy >= settings.min_distance**2)
+    seen = window.shifted(affine)
+    seen[:, 2] -= (window.left, window.top)
+    shape = (window.height, window.width)
+    return moved_at_least(np.ascontiguousarray(seen), shape, settings.min_distance)
 
 
 def _fit(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.features import FEATURES
+from forgecli.match.operating import OperatingPoints, points_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,22 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A sum of trees, and the line that turns an image's best sum into a probability."""
+    """A sum of trees, the line that turns an image's best sum into a probability, and thresholds.
+
+    Attributes:
+        base: what the sum starts from.
+        slope, offset: of the line from an image's best log-odds to those of its being forged.
+        prior: share of forged images for which the probability is calibrated. Where they are
+            rarer, so is a copy at the same score; see `at_prior`.
+        points: thresholds by false-positive rate; None: of the judge that comes with forge.
+    """
 
     base: float
     trees: tuple[Tree, ...]
     slope: float
     offset: float
+    prior: float = 0.5
+    points: OperatingPoints | None = None
 
     def evidence(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-odds of each candidate, float64 (n,), from float64 (n, len(FEATURES))."""
@@ -66,12 +77,24 @@ class Judge:
         # The logistic function, written so that it does not overflow.
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * evidence + self.offset)))
 
+    def at_prior(self, probability: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
+        """The probability where another share of the images is forged (Bayes' rule).
+
+        Args:
+            probability: float64 (n,), as `probability` gives it.
+            prior: share of forged images, over 0 and under 1.
+        """
+        forged = probability * prior / self.prior
+        authentic = (1.0 - probability) * (1.0 - prior) / (1.0 - self.prior)
+        return np.asarray(forged / (forged + authentic))
+
 
 def judge_from(document: dict[str, Any]) -> Judge:
     """A judge from its JSON document.
 
     Raises:
-        ValueError: the document was fitted on other features than this version measures.
+        ValueError: the document was fitted on other features than this version measures, or has no
+            operating points.
     """
     if document["features"] != list(FEATURES):
         raise ValueError(
@@ -88,7 +111,14 @@ def judge_from(document: dict[str, Any]) -> Judge:
         )
         for tree in document["trees"]
     )
-    return Judge(document["base"], trees, document["slope"], document["offset"])
+    return Judge(
+        document["base"],
+        trees,
+        document["slope"],
+        document["offset"],
+        document.get("prior", 0.5),
+        points_from(document),
+    )
 
 
 @cache

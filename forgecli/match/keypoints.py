@@ -12,9 +12,11 @@ from forgecli.match.agreement import Mask
 from forgecli.match.bands import FloatImage
 from forgecli.match.settings import MatchSettings
 
+_ROOM = 1.1
+"""Keypoints that are described for each that is kept, where there are more than are kept."""
+
 _CELLS, _ANGLES = 4, 8
-# Turning a patch over across its own orientation reverses the rows of cells and every angle.
-_MIRROR = np.array(
+MIRROR = np.array(
     [
         ((_CELLS - 1 - row) * _CELLS + column) * _ANGLES + (_ANGLES - angle) % _ANGLES
         for row in range(_CELLS)
@@ -22,6 +24,8 @@ _MIRROR = np.array(
         for angle in range(_ANGLES)
     ]
 )
+"""Which entry of a descriptor is each entry of its mirrored form: turning a patch over across its
+own orientation reverses the rows of cells and every angle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Keypoints:
 
     def mirrored(self) -> NDArray[np.float32]:
         """The descriptors that the mirrored image would have, without computing them again."""
-        return self.descriptors[:, _MIRROR]
+        return self.descriptors[:, MIRROR]
 
 
 def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> Keypoints:
@@ -60,8 +64,11 @@ def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> K
     factor = upscale_factor(grey.shape, settings)
     enlarged = cv2.resize(_stretch(grey), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     image = np.clip(np.rint(enlarged), 0, 255).astype(np.uint8)
+    # One call for all builds one pyramid. SIFT limits the number before it looks at the mask, so
+    # the limit leaves room for what lies elsewhere.
+    share = max(float(usable.mean()) if usable.size else 0.0, 0.2)
     sift = cv2.SIFT.create(
-        nfeatures=0,
+        nfeatures=int(_ROOM * settings.max_keypoints / share),
         nOctaveLayers=3,
         contrastThreshold=settings.contrast_threshold,
         edgeThreshold=settings.edge_threshold,
@@ -70,13 +77,14 @@ def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> K
     allowed = cv2.resize(
         usable.astype(np.uint8), None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST
     )
-    found = sift.detect(image, allowed)
-    # The two ends of a copy have the same response: a limit by response keeps or drops both.
-    if len(found) > settings.max_keypoints:
-        found = sorted(found, key=lambda point: -point.response)[: settings.max_keypoints]
+    found, descriptors = sift.detectAndCompute(image, allowed)
     if not found:
         return Keypoints(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty((0, 128), np.float32))
-    found, descriptors = sift.compute(image, found)
+    # The two ends of a copy have the same response: a limit by response keeps or drops both.
+    if len(found) > settings.max_keypoints:
+        strength = np.array([point.response for point in found])
+        strongest = np.argsort(-strength, kind="stable")[: settings.max_keypoints]
+        found, descriptors = [found[n] for n in strongest], descriptors[strongest]
     table = np.array([(*point.pt, point.size, point.angle) for point in found], np.float64)
     total = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
     return Keypoints(

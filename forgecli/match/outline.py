@@ -15,6 +15,12 @@ from forgecli.match.bands import Bands
 from forgecli.match.grow import CopiedRegion
 from forgecli.match.settings import MatchSettings
 
+_GAP, _RING = 4, 9
+"""Pixels from a region at which its surroundings are looked at: beyond the correlation's window."""
+_FEWEST = 40
+"""Pixels of the surroundings that tell how they differ."""
+_WIDEST_GAP = 31
+
 
 def gain_and_offset(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[float, float]:
     """Least squares gain and offset with here = gain * there + offset; gain 1 where it is flat."""
@@ -26,12 +32,21 @@ def gain_and_offset(here: NDArray[np.float64], there: NDArray[np.float64]) -> tu
 
 
 def outline(bands: Bands, region: CopiedRegion, settings: MatchSettings) -> CopiedRegion:
-    """The region with its edge moved to where the residual jumps; empty if nothing of it holds."""
-    affine, window, mask = region.affine, region.first.window, region.first.mask
+    """The region with its edge moved to where the residual jumps; empty if nothing of it holds.
+
+    Gaps up to a share of the region's size are filled where the residual is as low as elsewhere:
+    smooth ground inside a copy has nothing to correlate. Around a small region the window of the
+    correlation reaches as far as the region itself, so there the edge is drawn tighter: where the
+    residual is between that of the inside and that of the surroundings, and a pixel further in
+    where the two hardly differ.
+    """
+    affine = region.affine
+    window = region.first.window.grown(_RING, bands.shape)
+    mask = region.first.into(window)
+    area = int(np.count_nonzero(mask))
     here, there = view(bands, "smooth", affine, window)
     known = np.isfinite(there)
-    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0
-    core &= known
+    core = _eroded(mask, 5) & known
     if np.count_nonzero(core) < settings.min_area // 2:
         core = mask & known
     if np.count_nonzero(core) < 8:
@@ -41,13 +56,44 @@ def outline(bands: Bands, region: CopiedRegion, settings: MatchSettings) -> Copi
     spread = float(np.median(residual[core])) * 1.4826
     residual = cv2.blur(residual.astype(np.float32), (3, 3))
     limit = settings.outline_spread * max(spread, settings.outline_floor)
-    reach = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    holding = (reach & known & (residual < limit)).astype(np.uint8)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    closed = cv2.morphologyEx(holding, cv2.MORPH_CLOSE, disc)
-    kept = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc)
-    filled = fill_holes(connected_to(kept > 0, core))
-    return CopiedRegion(Placed(window, filled), affine)
+
+    doubtful = False
+    if area < settings.outline_small:
+        ring = known & _dilated(mask, 2 * _RING + 1) & ~_dilated(mask, 2 * _GAP + 1)
+        if np.count_nonzero(ring) < _FEWEST:
+            doubtful = True
+        else:
+            outside = float(np.median(residual[ring]))
+            between = np.sqrt(max(outside, 0.05) * max(float(np.median(residual[core])), 0.05))
+            limit = min(limit, max(float(between), float(np.quantile(residual[core], 0.9))))
+            doubtful = outside < settings.outline_doubt * limit
+
+    side = int(np.clip(settings.outline_gap * np.sqrt(area), 3, _WIDEST_GAP)) | 1
+    reach = _dilated(mask, 3) | _closed(mask, side)
+    kept = _closed(reach & known & (residual < limit), 5)
+    kept = np.asarray(cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, _disc(5)) > 0)
+    if doubtful:
+        kept = _eroded(kept, 3)
+    return CopiedRegion(Placed(window, fill_holes(connected_to(kept, core))), affine)
+
+
+def _disc(side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def _closed(mask: Mask, side: int) -> Mask:
+    """A mask with its gaps narrower than a disc filled."""
+    padded = np.pad(mask.astype(np.uint8), side)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(side))
+    return np.asarray(closed[side:-side, side:-side] > 0)
+
+
+def _eroded(mask: Mask, side: int) -> Mask:
+    return np.asarray(cv2.erode(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+
+
+def _dilated(mask: Mask, side: int) -> Mask:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def connected_to(mask: Mask, core: Mask) -> Mask:

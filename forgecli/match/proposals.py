@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.bands import Bands
-from forgecli.match.keypoints import Keypoints
+from forgecli.match.keypoints import MIRROR, Keypoints
 from forgecli.match.settings import MatchSettings
 from kernels.correlate import refine
 from kernels.nearest import most_similar
 
 Matches = NDArray[np.float64]
 """float64 (n, 8): x, y of a point, x, y of its copy, and the 2x2 map of offsets, row by row."""
-
-_BLOCK = 1024
 
 
 def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
@@ -27,38 +25,38 @@ def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
     """
     if len(keypoints) < settings.neighbours + 1:
         return np.empty((0, 8))
+    both = most_similar(
+        keypoints.descriptors,
+        MIRROR,
+        keypoints.points,
+        apart=settings.min_distance,
+        k=settings.neighbours,
+        least=_least_similarity(settings),
+    )
     found = []
-    for mirrored in (False, True):
-        others = keypoints.mirrored() if mirrored else keypoints.descriptors
-        first, second = _nearest(keypoints, np.ascontiguousarray(others.T), settings)
+    for mirrored, (index, similarity) in zip((False, True), both, strict=True):
+        first, second = _standing_out(index, similarity, settings)
         found.append(_maps(keypoints, first, second, mirrored))
     matches = np.concatenate(found)
     return matches[_near_similarity(matches, settings)]
 
 
-def _nearest(
-    keypoints: Keypoints, others: NDArray[np.float32], settings: MatchSettings
+def _least_similarity(settings: MatchSettings) -> float:
+    """Of a neighbour so far away that any near enough to count stands out against it."""
+    distance = settings.max_descriptor_distance / max(settings.max_ratio, 1e-3)
+    return 1.0 - 0.5 * distance * distance - 1e-6
+
+
+def _standing_out(
+    index: NDArray[np.int64], similarity: NDArray[np.float32], settings: MatchSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    firsts, seconds = [], []
-    for start in range(0, len(keypoints), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        similarity = keypoints.descriptors[block] @ others
-        index, value = most_similar(
-            similarity,
-            keypoints.points[block],
-            keypoints.points,
-            apart=settings.min_distance,
-            k=settings.neighbours,
-        )
-        distance = np.sqrt(np.maximum(2.0 - 2.0 * value, 0.0))
-        known = index >= 0
-        ratio_to = distance[:, -1:] * settings.max_ratio
-        good = known & (distance < settings.max_descriptor_distance) & (distance < ratio_to)
-        good[:, -1] = False
-        row, rank = np.nonzero(good)
-        firsts.append(row + start)
-        seconds.append(index[row, rank])
-    return np.concatenate(firsts), np.concatenate(seconds)
+    """Each keypoint and each of its neighbours that is near, and nearer than the last one."""
+    distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0))
+    ratio_to = distance[:, -1:] * settings.max_ratio
+    good = (index >= 0) & (distance < settings.max_descriptor_distance) & (distance < ratio_to)
+    good[:, -1] = False
+    row, rank = np.nonzero(good)
+    return row, index[row, rank]
 
 
 def _maps(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.match.bands import bands_of
+from forgecli.match.agreement import Window
+from forgecli.match.bands import Bands, bands_of
+from forgecli.match.blots import blot_matches, whole_blots
 from forgecli.match.candidates import Candidate, candidates
+from forgecli.match.dense import dense_matches
 from forgecli.match.features import FEATURES, flat_pixels, measure
 from forgecli.match.keypoints import find_keypoints
 from forgecli.match.panels import Layout, find_layout
@@ -25,12 +28,14 @@ class Search:
         candidates: the regions that may be copies.
         features: float64 (len(candidates), len(FEATURES)).
         layout: the panels, and where evidence may lie.
+        wholes: pairs of panels of blots, over half of whose lanes match.
         seconds: wall time by stage.
     """
 
     candidates: list[Candidate]
     features: NDArray[np.float64]
     layout: Layout
+    wholes: tuple[tuple[Window, Window], ...]
     seconds: dict[str, float]
 
     def correlation(self, index: int) -> float:
@@ -50,18 +55,42 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings) -> Search:
         clock = now
 
     bands = bands_of(pixels)
-    layout = find_layout(bands.grey, settings)
+    layout = find_layout(bands.grey, settings, pixels)
     lap("prepare")
     keypoints = find_keypoints(bands.grey, layout.usable, settings)
     lap("keypoints")
     proposals = propose(keypoints, settings)
     lap("match")
-    matches, _ = refine_proposals(bands, proposals, settings)
+    dense = dense_matches(bands, layout.usable, settings)
+    lap("dense")
+    matches, _ = refine_proposals(bands, np.concatenate((proposals, dense)), settings)
     lap("refine")
     found = list(candidates(bands, matches, layout.usable, settings))
     lap("grow")
+    in_blots, wholes = _in_blots(bands, layout, settings)
+    found += in_blots
+    lap("blots")
     flat = flat_pixels(bands)
     rows = [measure(bands, candidate, flat) for candidate in found]
     features = np.array(rows) if rows else np.empty((0, len(FEATURES)))
     lap("measure")
-    return Search(found, features, layout, seconds)
+    return Search(found, features, layout, tuple(wholes), seconds)
+
+
+def _in_blots(
+    bands: Bands, layout: Layout, settings: MatchSettings
+) -> tuple[list[Candidate], list[tuple[Window, Window]]]:
+    """Bands that stand twice in the blots of a figure, and blots that match as wholes.
+
+    The bands are ranked among themselves: beside matches of texture, those of smooth bands come
+    last.
+    """
+    kinds = zip(layout.panels, layout.kinds, strict=True)
+    blots = tuple(panel for panel, kind in kinds if kind == "blot")
+    if not blots:
+        return [], []
+    found = blot_matches(bands, blots, layout.usable, settings)
+    few = replace(settings, max_candidates=settings.max_band_copies)
+    wholes = [(blots[whole.first], blots[whole.second])
+              for whole in whole_blots(found, blots, settings)]  # fmt: skip
+    return list(candidates(bands, found.matches, layout.usable, few)), wholes

@@ -63,20 +63,19 @@ def choose(
     """The detector that was asked for, looked at as far as can be before the work starts.
 
     Args:
-        settings: of the job; `detector`, `model` and `threshold` count here.
+        settings: of the job; `detector`, `model`, `threshold` and `fpr` count here.
         config, file, environment: as for `forgecli.config.resolve`.
         network: flags of the table ``[segment]``.
 
     Raises:
-        UsageError: an unknown name, a value that cannot be, a checkpoint that is missing, a device
-            that is not there.
+        UsageError: an unknown name, a value that cannot be, a threshold and a false-positive rate,
+            a checkpoint that is missing, a device that is not there.
         ForgeError: the checkpoint is not one of ours.
     """
     match = match_settings(config, file, environment)
     segment = segment_settings(config, file, environment, network)
     name: DetectorName = settings.detector or ("segment" if settings.model else "match")
-    if name != "segment" and settings.threshold is not None:
-        match = replace(match, threshold=settings.threshold)  # it outlines only what it flags
+    match, floor = _operating(match, settings, name)
     if name == "match":
         if settings.model is not None:
             raise UsageError(
@@ -90,7 +89,7 @@ def choose(
                 f"{flag} is for networks, and match has none.",
                 mend="name a checkpoint with --model, or leave it out",
             )
-        return Chosen("match", match_factory(match), match.threshold, _match_record(match))
+        return Chosen("match", match_factory(match), floor, _match_record(match))
     if settings.model is None:
         raise UsageError(
             f"--detector {name} needs a network.",
@@ -128,13 +127,46 @@ def choose(
     return Chosen(
         name,
         partial(_make_fused, match, plan),
-        match.threshold,
+        floor,
         {"match": _match_record(match), "segment": plan.as_record()},
         network=plan,
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
         warnings=(never,) if plan.thresholds.fused_gate is None else warnings,
     )
+
+
+def _operating(
+    match: MatchSettings, settings: PredictSettings, name: DetectorName
+) -> tuple[MatchSettings, float]:
+    """Match with the threshold or the rate that the job asks for, and the score it flags from.
+
+    Match outlines only what reaches the threshold of the image's kind. The score is the lowest of
+    these thresholds: with something outlined, an image that reaches it is flagged.
+    """
+    from forgecli.match.operating import thresholds_of
+
+    if settings.fpr is not None:
+        if settings.threshold is not None:
+            raise UsageError(
+                "--threshold and --fpr both say which score flags an image.",
+                mend="leave one out; FORGE_PREDICT_* and [predict] in a file count too",
+            )
+        if name == "segment":
+            raise UsageError(
+                "--fpr is for match, whose rates were measured; a network's were not.",
+                mend="take --threshold, or forge tune on images of yours",
+            )
+        match = replace(match, threshold=None, false_positive_rate=settings.fpr)
+    if name == "segment":
+        return match, 1.0
+    if settings.threshold is not None:
+        match = replace(match, threshold=settings.threshold)
+    try:
+        return match, min(thresholds_of(match).values())
+    except ValueError as error:
+        flag = "--fpr" if settings.fpr is not None else "[match] false-positive-rate"
+        raise UsageError(f"{flag}: {error}", mend="or set --threshold") from error
 
 
 def match_settings(
@@ -182,9 +214,15 @@ def match_factory(settings: MatchSettings) -> Callable[[], Detector]:
 
 
 def _match_record(settings: MatchSettings) -> dict[str, Any]:
-    """The settings, and what the judge was fitted to be."""
+    """The settings, the thresholds they come to, and what the judge was fitted to be."""
+    from forgecli.match.operating import thresholds_of
+
     judge = files("forgecli.match").joinpath("judge.json").read_bytes()
-    return {**dataclasses.asdict(settings), "judge_sha256": hashlib.sha256(judge).hexdigest()}
+    return {
+        **dataclasses.asdict(settings),
+        "thresholds": thresholds_of(settings),
+        "judge_sha256": hashlib.sha256(judge).hexdigest(),
+    }
 
 
 def _make_match(settings: MatchSettings) -> Detector:
@@ -201,8 +239,10 @@ def _make_segment(plan: SegmentPlan) -> Detector:
 
 def _make_fused(match: MatchSettings, plan: SegmentPlan) -> Detector:
     from forgecli.fused import FusedDetector
+    from forgecli.match.operating import thresholds_of
 
     gate = plan.thresholds.fused_gate
     if gate is not None:  # it outlines from its gate on, and here that is this one
         plan = replace(plan, thresholds=replace(plan.thresholds, gate=gate))
-    return FusedDetector(_make_match(match), _make_segment(plan), match.threshold, gate)
+    threshold = min(thresholds_of(match).values())
+    return FusedDetector(_make_match(match), _make_segment(plan), threshold, gate)

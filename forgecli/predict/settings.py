@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,8 @@ class PredictSettings:
         overlays: folder for one picture per flagged image.
         evidence: JSON Lines file, one line per image.
         threshold: an image is flagged if its score reaches it; None leaves it to the detector.
+        fpr: share of authentic images that match may flag; it chooses the threshold by kind of
+            image. None leaves it to match.
         min_area: an instance (source and copies together) with fewer pixels is dropped.
         max_pixels: larger images are not decoded. The default is a square of 14,142.
         workers: images at work at the same time, each in a process of its own; 0 does all in the
@@ -52,9 +55,28 @@ class PredictSettings:
     overlays: Path | None = None
     evidence: Path | None = None
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    fpr: Annotated[float, Field(gt=0, lt=1)] | None = None
     min_area: Annotated[int, Field(ge=0)] = 0
     max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
     workers: Annotated[int, Field(ge=0, le=1024)] | None = None
     streams: Annotated[Streams | None, BeforeValidator(_number_or_auto)] = None
     id_from: Literal["name", "path"] = "name"
     overwrite: bool = False
+
+    def typed_first(self, flags: Mapping[str, object]) -> PredictSettings:
+        """The same, where what was typed overrules what a file or a variable says.
+
+        A threshold and a rate say the same thing in two ways: if one was typed, it counts. A rate
+        that was not typed is of no use to a network that runs alone.
+
+        Args:
+            flags: of the command line, by field; None where an option was not given.
+        """
+        threshold, fpr = flags.get("threshold"), flags.get("fpr")
+        alone = self.detector == "segment" or (self.detector is None and self.model is not None)
+        settings = self
+        if fpr is None and (threshold is not None or alone):
+            settings = replace(settings, fpr=None)
+        if threshold is None and fpr is not None:
+            settings = replace(settings, threshold=None)
+        return settings

@@ -31,7 +31,8 @@ MOST_REGIONS = 24
 LINK = 0.4
 """Probability, by the judge, from which a map links two regions. With the true outlines of 44
 synthetic forgeries, grown by 3 px, and a decoy in each, it linked 50 of 62 pairs that are copies
-for which there was a map, and 3 of 23 that are not; at the match detector's 0.7: 35 and 0."""
+for which there was a map, and 3 of 23 that are not; at 0.7: 35 and 0.
+Measured with the first judge."""
 
 _MARGIN = 24
 """Pixels around the regions that are looked at too: a network's outlines are not exact."""

@@ -198,15 +198,39 @@ def test_settings_of_the_match_detector_are_checked(tmp_path: Path) -> None:
     assert "unknown key 'no_such_setting' in [match]" in done.stderr
 
 
-def test_the_help_and_the_readme_name_the_threshold_in_use() -> None:
+def test_the_help_and_the_readme_name_the_rate_in_use() -> None:
     from pathlib import Path
 
+    from forgecli.match.operating import default_points
     from forgecli.match.settings import MatchSettings
 
-    number = f"{MatchSettings().threshold:g}"
+    rate, rates = MatchSettings().false_positive_rate, default_points().rates
     root = Path(__file__).parents[2]
-    assert f"the detector's, {number}." in (root / "docs/cli.md").read_text("utf-8")
-    assert f"`--threshold` on ({number})" in (root / "README.md").read_text("utf-8")
+    help_text = (root / "docs/cli.md").read_text("utf-8")
+    assert f"Not with --threshold. Default: {rate:g}." in help_text.replace("`", "")
+    assert f"{rates[0]:g} to {rates[-1]:g}: chooses the threshold" in help_text
+    assert "`--fpr`" in (root / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fpr", "0.5"], "from 0.005 to 0.1"),
+        (["--fpr", "0"], "--fpr: input should be greater than 0"),
+        (["--fpr", "0.01", "--threshold", "0.5"], "--threshold and --fpr"),
+    ],
+)
+def test_a_wrong_rate_is_wrong_use(tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "in").mkdir()
+    done = subprocess.run(
+        [*FORGE, "predict", "in", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
 
 
 def test_the_program_with_a_network(tmp_path: Path) -> None:

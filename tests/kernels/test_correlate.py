@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernels.correlate import agreement, refine
+from kernels.correlate import refine
 from tests.kernels.local_matches import (
     Image,
     Matches,
@@ -46,20 +44,35 @@ def correlation_of(first: Patch, second: Patch) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
+def wide_patch(image: Image, match: NDArray[np.float64], radius: int) -> Patch | None:
+    """The first patch with the rim of a pixel that its derivatives need."""
+    both = patches(image, np.r_[match[:2], match[:2], np.eye(2).ravel()], radius + 1)
+    return None if both is None else both[0]
+
+
 def plain_agreement(image: Image, matches: Matches, radius: int) -> NDArray[np.float64]:
-    both = [patches(image, match, radius) for match in matches]
-    return np.array([-1.0 if pair is None else correlation_of(*pair) for pair in both])
+    expected = np.full(len(matches), -1.0)
+    for n, match in enumerate(matches):
+        pair = patches(image, match, radius)
+        if pair is not None and wide_patch(image, match, radius) is not None:
+            expected[n] = correlation_of(*pair)
+    return expected
+
+
+def agreement(image: Image, matches: Matches, *, radius: int = 8) -> NDArray[np.float32]:
+    """The correlation of the patches as they are."""
+    return refine(image, matches, radius=radius, steps=0)[1]
 
 
 def plain_step(image: Image, match: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
     """One inverse-compositional Gauss-Newton step, by least squares over the whole Jacobian."""
-    wide = patches(image, np.r_[match[:2], match[:2], np.eye(2).ravel()], radius + 1)
+    wide = wide_patch(image, match, radius)
     both = patches(image, match, radius)
     assert wide is not None
     assert both is not None
     gain = both[0].std() * both[0].size ** 0.5
     inner, other = ((patch - patch.mean()) / patch.std() / patch.size**0.5 for patch in both)
-    dy, dx = (part[1:-1, 1:-1] / gain for part in np.gradient(wide[0]))
+    dy, dx = (part[1:-1, 1:-1] / gain for part in np.gradient(wide))
     v, u = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
     jacobian = np.stack([dx * u, dx * v, dx, dy * u, dy * v, dy], axis=-1).reshape(-1, 6)
     jacobian -= jacobian.mean(axis=0)
@@ -74,7 +87,7 @@ def plain_step(image: Image, match: NDArray[np.float64], radius: int) -> NDArray
 
 @few
 @given(images_and_matches(), st.sampled_from([0, 1, 3, 8]))
-def test_agreement_is_the_correlation_of_the_two_patches(
+def test_without_steps_it_is_the_correlation_of_the_two_patches(
     drawn: tuple[Image, Matches], radius: int
 ) -> None:
     image, matches = drawn
@@ -104,7 +117,7 @@ def test_refine_gives_the_agreement_of_the_map_it_returns(
     np.testing.assert_array_equal(refined[:, :2], matches[:, :2])
     for before, after, score, spread in zip(matches, refined, correlation, contrast, strict=True):
         start = patches(image, before, radius)
-        wide = patches(image, np.r_[before[:2], before[:2], np.eye(2).ravel()], radius + 1)
+        wide = wide_patch(image, before, radius)
         if start is None or wide is None or min(start[0].std(), start[1].std()) < 1e-9:
             assert score == -1
             assert spread == 0
@@ -189,25 +202,54 @@ def test_a_match_that_is_not_finite_is_outside(column: int, value: float) -> Non
     assert refine(image, match)[1][0] == -1
 
 
-@pytest.mark.parametrize("function", [agreement, refine])
-def test_wrong_arrays_are_refused(function: Callable[..., object]) -> None:
+def test_wrong_arrays_are_refused() -> None:
     image = texture((40, 40), seed=0)
     match = match_of((20, 20), (20, 20), np.eye(2))
     with pytest.raises(ValueError, match=r"matches are \(n, 8\)\. Got: \(1, 6\)"):
-        function(image, match[:, :6])
+        refine(image, match[:, :6])
     for wrong in (image.astype(np.float64), np.asfortranarray(image), image[::2, ::2]):
         with pytest.raises(TypeError):
-            function(wrong, match)
+            refine(wrong, match)
     with pytest.raises(TypeError):
-        function(image, np.repeat(match, 2, axis=0)[:, ::-1])
+        refine(image, np.repeat(match, 2, axis=0)[:, ::-1])
+
+
+def scattered(count: int, seed: int) -> tuple[Image, Matches]:
+    """An image and matches in it that lie a little off the identity."""
+    image = texture((200, 200), seed=5)
+    random = np.random.default_rng(seed)
+    points = random.uniform(10, 190, (count, 2))
+    maps = np.tile(linear(2, 1.01, mirrored=False).ravel(), (count, 1))
+    return image, np.column_stack((points, points + random.normal(0, 1, (count, 2)), maps))
+
+
+def test_matches_of_one_point_do_not_know_of_each_other() -> None:
+    image, matches = scattered(60, seed=1)
+    matches[:, :2] = np.repeat(matches[::3, :2], 3, axis=0)
+    matches[:, 2:4] = matches[:, :2] + np.random.default_rng(2).normal(0, 2, (60, 2))
+    matches[7, 2:4] = -50  # one outside of the image among them
+    together = refine(image, matches)
+    for n, match in enumerate(matches):
+        for one, all_of_them in zip(refine(image, match[None]), together, strict=True):
+            np.testing.assert_array_equal(one[0], all_of_them[n])
+
+
+def test_what_does_not_promise_is_given_up_after_two_steps() -> None:
+    image, matches = scattered(200, seed=3)
+    matches[:, 2:4] += np.random.default_rng(4).normal(0, 3, (200, 2))
+    two = refine(image, matches, hopeless=-2, steps=2)
+    eight = refine(image, matches, hopeless=-2)
+    given_up = two[1] < 0.6
+    assert 20 < given_up.sum() < 180
+    assert (eight[1] > two[1] + 0.05)[given_up].any()
+    found = refine(image, matches, hopeless=-2, promising=0.6)
+    for some, after_two, after_eight in zip(found, two, eight, strict=True):
+        np.testing.assert_array_equal(some[given_up], after_two[given_up])
+        np.testing.assert_array_equal(some[~given_up], after_eight[~given_up])
 
 
 def test_threads_do_not_change_the_result() -> None:
-    image = texture((200, 200), seed=5)
-    random = np.random.default_rng(0)
-    points = random.uniform(10, 190, (500, 2))
-    maps = np.tile(linear(2, 1.01, mirrored=False).ravel(), (500, 1))
-    matches = np.column_stack((points, points + random.normal(0, 1, (500, 2)), maps))
+    image, matches = scattered(500, seed=0)
     with threads(1):
         alone = refine(image, matches)
     with threads(2):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 from forgecli.detection import Detection, Picture, Status
 from forgecli.match.detector import MatchDetector
 from forgecli.match.judge import Judge, Tree
+from forgecli.match.operating import OperatingPoints
 from forgecli.match.settings import MatchSettings
 from kernels.rle import decode
 from tests.kernels.threads import threads
@@ -65,10 +68,10 @@ def test_a_copied_region_is_flagged_and_its_authentic_twin_is_not(
     twin = found_in(detector, photograph(grey, noise=1))
     assert twin.instances == ()
     assert twin.evidence == ()
-    assert twin.score < detector.settings.threshold
+    assert twin.score < detector.threshold("photograph")
 
     detection = found_in(detector, photograph(forgery.grey, noise=1))
-    assert detection.score >= detector.settings.threshold
+    assert detection.score >= detector.threshold("photograph")
     instance = detection.instances[0]
     assert overlap(decode(instance.runs, SHAPE), forgery.source | forgery.copy) > 0.55
     assert len(instance.regions) >= 2
@@ -147,3 +150,38 @@ def test_the_judge_decides(value: float, flagged: bool) -> None:
     detection = found_in(detector, photograph(forgery.grey, noise=1))
     assert detection.score == pytest.approx(1 / (1 + np.exp(-value)))
     assert bool(detection.instances) == flagged
+
+
+def test_the_threshold_is_that_of_the_kind_of_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    from forgecli.match import detector as module
+
+    points = OperatingPoints(
+        (0.01, 0.1), {"all": (0.9, 0.8), "blot": (0.7, 0.6)}, {"all": 100, "blot": 100}
+    )
+    forgery = clone(
+        cells(SHAPE, 3, 45), mask_of_disc(SHAPE, SOURCE, 26), similarity(SOURCE, TARGET)
+    )
+    pixels = photograph(forgery.grey, noise=1)
+    found = module.search(pixels, MatchSettings(upscale_below=512))
+    monkeypatch.setattr(module, "search", lambda *_: found)
+    judge = replace(a_judge_that_says(float(np.log(0.75 / 0.25))), points=points)
+    for kind, rate, flagged in (
+        ("all", 0.01, False),
+        ("blot", 0.01, True),
+        ("drawing", 0.01, False),  # not measured: pooled
+        ("all", 0.1, False),
+    ):
+        monkeypatch.setattr(module, "kind_of_image", lambda layout, kind=kind: kind)
+        settings = MatchSettings(upscale_below=512, false_positive_rate=rate)
+        detection = found_in(MatchDetector(settings, judge), pixels)
+        assert detection.score == pytest.approx(0.75)
+        assert bool(detection.instances) == flagged, (kind, rate)
+
+
+def test_the_best_pair_of_a_flagged_image_counts_under_any_threshold() -> None:
+    forgery = clone(
+        cells(SHAPE, 3, 45), mask_of_disc(SHAPE, SOURCE, 26), similarity(SOURCE, TARGET)
+    )
+    settings = MatchSettings(upscale_below=512, threshold=0.3, member_threshold=0.9)
+    detector = MatchDetector(settings, a_judge_that_says(0.0))
+    assert found_in(detector, photograph(forgery.grey, noise=1)).instances

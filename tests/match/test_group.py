@@ -189,3 +189,12 @@ def test_a_panel_and_pieces_of_it_are_one_instance() -> None:
     (instance,), pairs = grouped(pair(first, second), pair(piece, elsewhere), panels=PANELS)
     assert_covers(instance, (0, 0, 100, 100), (110, 0, 210, 100), elsewhere)
     assert len(pairs) == 2
+
+
+def test_blots_that_match_by_lanes_are_whole_panels() -> None:
+    panels = (Window(0, 0, 90, 90), Window(100, 0, 190, 90), Window(200, 0, 290, 90))
+    layout = Layout(panels, np.ones(SHAPE, bool), np.zeros(SHAPE, np.int32))
+    candidate = pair(B, A)  # a band each, the second panel named first
+    for wholes, area in (((panels[:2],), 2 * 90 * 90), ((panels[1:],), 2 * 30 * 20), ((), 1200)):
+        (instance,), _ = group([(candidate, 0.9)], layout, SHAPE, SETTINGS, wholes=wholes)
+        assert np.count_nonzero(decode(instance.runs, SHAPE)) == area

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,12 @@ def document(trees: list[Node]) -> dict[str, Any]:
         "trees": [flat(tree) for tree in trees],
         "slope": 0.8,
         "offset": 0.3,
+        "prior": 0.5,
+        "operating_points": {
+            "rates": [0.01, 0.1],
+            "thresholds": {"all": [0.9, 0.8]},
+            "authentic_images": {"all": 100},
+        },
     }
 
 
@@ -117,6 +124,23 @@ def test_probability_stays_within_bounds_for_any_evidence() -> None:
     assert (np.diff(probability) >= 0).all()
 
 
+@given(st.floats(0.001, 0.999), st.floats(0.01, 0.99))
+def test_another_prior_moves_the_odds_and_nothing_else(score: float, prior: float) -> None:
+    judge = Judge(base=0.0, trees=(), slope=1.0, offset=0.0)
+    there = judge.at_prior(np.array([score]), prior)[0]
+    odds = score / (1 - score) * prior / (1 - prior)
+    assert there == pytest.approx(odds / (1 + odds))
+    back = replace(judge, prior=prior).at_prior(np.array([there]), 0.5)[0]
+    assert back == pytest.approx(score)
+
+
+def test_a_judge_without_operating_points_is_refused() -> None:
+    wrong = document([{"value": 1.0}])
+    del wrong["operating_points"]
+    with pytest.raises(ValueError, match=r"fit it again with python -m bench\.judge"):
+        judge_from(wrong)
+
+
 @pytest.mark.parametrize("change", ["less", "more", "other order"])
 def test_a_judge_of_other_features_is_refused(change: str) -> None:
     wrong = document([{"value": 1.0}])
@@ -133,6 +157,8 @@ def test_a_judge_of_other_features_is_refused(change: str) -> None:
 def test_the_judge_that_comes_with_forge_can_be_read() -> None:
     judge = default_judge()
     assert judge.slope > 0
+    assert 0 < judge.prior < 1
+    assert judge.points is not None and judge.points.rates[0] <= 0.01 <= judge.points.rates[-1]
     assert len(judge.trees) > 0
     probability = judge.probability(judge.evidence(np.zeros((2, COLUMNS))))
     assert ((probability > 0) & (probability < 1)).all()

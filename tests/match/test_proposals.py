@@ -13,6 +13,7 @@ from forgecli.match.bands import Bands, bands_of
 from forgecli.match.keypoints import Keypoints, find_keypoints
 from forgecli.match.proposals import Matches, propose, refine_proposals
 from forgecli.match.settings import MatchSettings
+from kernels import nearest
 from tests.match.pictures import Forgery, cells, clone, mask_of_disc, photograph, similarity
 
 SETTINGS = MatchSettings(upscale_below=512)
@@ -106,7 +107,7 @@ def test_the_map_takes_one_frame_to_the_other(
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     _, keypoints = seen("turned")
     whole = propose(keypoints, SETTINGS)
-    monkeypatch.setattr(proposals, "_BLOCK", 700)
+    monkeypatch.setattr(nearest, "_BLOCK", 100)
     np.testing.assert_allclose(propose(keypoints, SETTINGS), whole, atol=1e-9)
 
 

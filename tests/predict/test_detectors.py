@@ -12,6 +12,7 @@ import pytest
 from forgecli.errors import UsageError
 from forgecli.fused import FusedDetector
 from forgecli.match.detector import MatchDetector
+from forgecli.match.operating import default_points
 from forgecli.predict import detectors
 from forgecli.predict.detectors import Chosen, choose
 from forgecli.predict.record import settings_hash
@@ -68,7 +69,6 @@ def test_another_view_than_the_tuned_one_is_said(tmp_path: Path) -> None:
 
 
 def test_the_threshold_is_the_detectors_own(model: Path) -> None:
-    assert chosen().threshold == 0.7
     assert chosen(threshold=0.2).threshold == chosen(threshold=0.2).make().settings.threshold == 0.2
     assert chosen(model=model).threshold == 0.8
     asked = chosen(model=model, threshold=0.3)
@@ -78,6 +78,49 @@ def test_the_threshold_is_the_detectors_own(model: Path) -> None:
     assert chosen(file, {"FORGE_SEGMENT_GATE": "0.5"}, model=model).threshold == 0.5
     assert chosen(file, model=model, threshold=0.6).threshold == 0.6
     assert chosen(model=model, detector="fused", threshold=0.6).threshold == 0.6
+
+
+def test_the_false_positive_rate_chooses_the_threshold(model: Path) -> None:
+    points = default_points()
+    kinds = sorted(points.thresholds)
+
+    def lowest(rate: float) -> float:
+        return min(points.threshold(rate, kind) for kind in kinds)
+
+    assert chosen().threshold == lowest(0.01), "the default is 1 %"
+    assert chosen(fpr=0.05).threshold == lowest(0.05)
+    assert chosen(fpr=0.05).make().settings.false_positive_rate == 0.05
+    assert chosen(fpr=0.05, model=model, detector="fused").threshold == lowest(0.05)
+    said = chosen(fpr=0.05).record
+    assert said["false_positive_rate"] == 0.05
+    assert said["thresholds"] == {kind: points.threshold(0.05, kind) for kind in kinds}
+    assert chosen(threshold=0.2).record["thresholds"] == {"all": 0.2}
+    # What the job is asked for wins over the detector's own table.
+    file = {"match": {"threshold": 0.3}}
+    assert chosen(file).threshold == 0.3
+    assert chosen(file, fpr=0.02).threshold == lowest(0.02)
+    assert chosen({"match": {"false-positive-rate": 0.02}}).threshold == lowest(0.02)
+
+
+@pytest.mark.parametrize(
+    ("asked", "file", "said"),
+    [
+        ({"fpr": 0.02, "threshold": 0.5}, {}, "--threshold and --fpr"),
+        ({"fpr": 0.9}, {}, "--fpr: .*from 0.005 to 0.1. Got: 0.9"),
+        ({"fpr": 0.0001}, {}, "Got: 0.0001"),
+        ({}, {"match": {"false-positive-rate": 0.5}}, "false-positive-rate: .*Got: 0.5"),
+    ],
+)
+def test_rates_that_cannot_be(
+    asked: dict[str, Any], file: dict[str, dict[str, Any]], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(file, **asked)
+
+
+def test_a_network_has_no_measured_rates(model: Path) -> None:
+    with pytest.raises(UsageError, match="--fpr is for match"):
+        chosen(model=model, fpr=0.01)
 
 
 def test_fused_has_the_gate_of_the_checkpoint_or_of_the_user(tmp_path: Path, model: Path) -> None:
@@ -141,6 +184,7 @@ def test_the_hash_follows_all_that_can_change_an_annotation(
 
     hashes = {
         "match": hashed(),
+        "rate": hashed(fpr=0.05),
         "one": hashed(model=one),
         "other": hashed(model=other),
         "fused": hashed(model=one, detector="fused"),
@@ -161,3 +205,14 @@ def test_the_hash_follows_all_that_can_change_an_annotation(
     assert hashed() != hashes["match"], "another judge"
     assert hashed(model=one, detector="fused") != hashes["fused"]
     assert hashed(model=one) == hashes["one"]
+
+
+def test_what_is_typed_overrules_a_file() -> None:
+    both = PredictSettings(threshold=0.6, fpr=0.02)
+    assert both.typed_first({"threshold": 0.6}).fpr is None
+    assert both.typed_first({"fpr": 0.02}).threshold is None
+    assert both.typed_first({"fpr": 0.02, "threshold": 0.6}) == both  # refused later
+    assert both.typed_first({}) == both
+    network = PredictSettings(fpr=0.02, model=Path("a.onnx"))
+    assert network.typed_first({}).fpr is None
+    assert network.typed_first({"fpr": 0.02}).fpr == 0.02

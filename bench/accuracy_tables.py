@@ -1,0 +1,214 @@
+"""The blocks of docs/accuracy.md, Markdown, from the results of `bench.accuracy` and the judge.
+
+docs/make_tables.py puts them where they belong: `block` makes each by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+JUDGE = ROOT / "forgecli" / "match" / "judge.json"
+
+SETS = {
+    "competition": "genuine competition images, forged and twins",
+    "competition_semi": "nuclei, forged and twins",
+    "synthetic": "`forge synth`, default recipe, held-out sources",
+}
+AXES = {
+    "rotation": "degrees",
+    "scale": "of lengths",
+    "jpeg": "quality, 100: not compressed",
+    "noise": "standard deviation, grey levels",
+    "size": "side of a square of its area, px",
+    "mirror": "0 no, 1 yes",
+}
+
+
+def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; names in the first column, figures in the others."""
+    lines = [list(header), ["---"] + ["--:"] * (len(header) - 1), *map(list, rows)]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def sets(found: Mapping[str, Any]) -> str:
+    """The data sets, beside the two submissions that look at no image."""
+    rows = []
+    for one in found["sets"]:
+        said = one["score"]
+        overall, forged, level = said["overall"], said["forged"], said["image_level"]
+        authentic = level["false_positives"] + level["true_negatives"]
+        rows.append([
+            f"`{one['name']}`: {SETS.get(one['name'], '')}",
+            f"{forged['images']} + {authentic}",
+            f"**{_figure(overall['score'])}**",
+            _figure(forged["score"]),
+            *(_figure(level[key]) for key in ("precision", "recall", "false_positive_rate")),
+            f"{one['seconds_per_image']:.2f}",
+            _figure(overall["all_authentic"]),
+            _figure(overall["whole_image"]),
+        ])  # fmt: skip
+    header = ("set", "images", "score", "forged only", "precision", "recall", "false positives",
+              "s/image", "all authentic", "whole image")  # fmt: skip
+    return rows_of(header, rows)
+
+
+def authentic(found: Mapping[str, Any]) -> str:
+    """Authentic images that are flagged, by kind."""
+    held_out, fitted = found["held out"], found["fitted on"]
+    kinds = [kind for kind in {**held_out, **fitted} if kind != "all"]
+    rows = [
+        [kind, *(_alarms(part.get(kind)) for part in (held_out, fitted))]
+        for kind in (*sorted(kinds), "all")
+    ]
+    return rows_of(("kind", "held-out sources", "sources the judge was fitted on"), rows)
+
+
+def curves(found: Mapping[str, Any]) -> str:
+    """Recall and pixel F1 over one change at a time, and at the project's aim."""
+    parts = []
+    for name, points in found["curves"].items():
+        header = (f"{name}: {AXES[name]}", *(f"{point['at']:g}" for point in points))
+        rows = [
+            ["recall", *(_figure(point["recall"], 2) for point in points)],
+            ["pixel F1", *(_figure(point["f1"], 2) for point in points)],
+        ]
+        parts.append(rows_of(header, rows))
+    aim = found["aim"]
+    said = (
+        f"Base: {found['base']}. {found['copies_per_point']} copies at every point. All together, "
+        "as the aim has it (any angle, mirrored or not, scale 0.8 to 1.25, 32 to 96 px, JPEG 80): "
+        "recall "
+        f"{_share(aim['flagged'], aim['forged'], aim['recall_interval'])}, pixel F1 "
+        f"{_figure(aim['f1'], 2)}, flagged without a copy "
+        f"{_share(aim['false_positives'], aim['authentic'], aim['false_positive_interval'])}."
+    )
+    return "\n\n".join((*parts, said))
+
+
+def recipes(found: Mapping[str, Any]) -> str:
+    """The ways of `forge synth`, one at a time."""
+    rows = [[name, *_worth(one)] for name, one in found["ways"].items()]
+    return rows_of(("way", *_WORTH), rows)
+
+
+def peers(found: Mapping[str, Any]) -> str:
+    """What people run, beside forge, on the same images."""
+    rows = []
+    for name, one in found["methods"].items():
+        plain = one["authentic"]
+        rows.append([
+            name,
+            *_worth(one["forgeries and twins"]),
+            _share(plain["false_positives"], plain["authentic"]),
+            _figure(plain["cpu_seconds_per_image"], 2),
+        ])  # fmt: skip
+    return rows_of(("method", *_WORTH, "flagged authentic images", "CPU s/image there"), rows)
+
+
+def operating_points(judge: Mapping[str, Any]) -> str:
+    """Thresholds by rate and kind, from the judge's document."""
+    found = judge["operating_points"]
+    kinds = list(found["thresholds"])
+    rows = []
+    for number, rate in enumerate(found["rates"]):
+        cells = []
+        for kind in kinds:
+            recall = found.get("recall", {}).get(kind)
+            cells.append(
+                f"{found['thresholds'][kind][number]:.3f}"
+                + (f" ({recall[number]:.2f})" if recall and recall[number] is not None else "")
+            )
+        rows.append([f"{100 * rate:g} %", *cells])
+    counts = found["authentic_images"]
+    header = ("false-positive rate", *(f"{kind}, {counts[kind]} authentic" for kind in kinds))
+    return rows_of(header, rows)
+
+
+def reliability(judge: Mapping[str, Any]) -> str:
+    """How often images of a score are forged, from the judge's document."""
+    found = judge["reliability"]
+    rows = [
+        [f"{one['score']:.2f}", f"{one['forged']:.2f}", str(one["images"])] for one in found["bins"]
+    ]
+    said = (
+        f"Expected calibration error {found['expected_calibration_error']:.3f}, at a prior of "
+        f"{judge['prior']:g}. Without any candidate, and scored 0: "
+        f"{found['without_candidate']['forged']} forged and "
+        f"{found['without_candidate']['authentic']} authentic images."
+    )
+    header = ("mean score", "forged (one image in two)", "images")
+    return f"{rows_of(header, rows)}\n\n{said}"
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "accuracy-sets": sets,
+    "accuracy-authentic": authentic,
+    "accuracy-curves": curves,
+    "accuracy-recipes": recipes,
+    "accuracy-peers": peers,
+}
+"""By the name of the results' file."""
+
+JUDGE_TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "judge-operating-points": operating_points,
+    "judge-reliability": reliability,
+}
+"""From forgecli/match/judge.json."""
+
+
+def block(name: str, results: Path = ROOT / "bench" / "results", judge: Path = JUDGE) -> str:
+    """The block of a name, or a sentence where it has not been measured.
+
+    Raises:
+        KeyError: there is no block of this name.
+    """
+    if name in JUDGE_TABLES:
+        found = json.loads(judge.read_text(encoding="utf-8"))
+        key = name.removeprefix("judge-").replace("-", "_")
+        return (
+            JUDGE_TABLES[name](found)
+            if key in found
+            else "`python -m bench.judge` has not been run."
+        )
+    make, file = TABLES[name], results / f"{name}.json"
+    if not file.exists():
+        part = name.removeprefix("accuracy-")
+        return f"`python -m bench.accuracy --only {part}` has not been run."
+    return make(json.loads(file.read_text(encoding="utf-8")))
+
+
+_WORTH = ("forged", "recall", "pixel F1", "metric", "twins", "flagged twins", "CPU s/image")
+
+
+def _worth(one: Mapping[str, Any]) -> list[str]:
+    return [
+        str(one["forged"]),
+        _figure(one["recall"], 2),
+        _figure(one["f1"]),
+        _figure(one["score"]),
+        str(one["authentic"]),
+        str(one["false_positives"]),
+        _figure(one["cpu_seconds_per_image"], 2),
+    ]
+
+
+def _alarms(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return ""
+    text = _share(one["flagged"], one["images"], one["interval"])
+    return f"**{text}**" if one["flagged"] else text
+
+
+def _share(hits: int, count: int, bounds: Sequence[float] | None = None) -> str:
+    text = f"{hits} of {count}"
+    return text + (f" ({100 * bounds[0]:.0f} to {100 * bounds[1]:.0f} %)" if bounds else "")
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

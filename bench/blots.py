@@ -1,0 +1,320 @@
+"""How alike the bands of authentic blots are, and how many copied bands stand out from that.
+
+    python -m bench.blots [--forgeries N] [--largest PX] [--fit] [--json FILE]
+
+Takes authentic blots and gels, and forgeries in which a band, a row of bands or a lane was copied,
+with their authentic twins; each from sources that may be fitted on and, apart, from held-out ones.
+For every image the most similar pair of bands counts. Prints the similarity that 1, 3, 10 and 30 %
+of the authentic images reach, the share of forgeries with a right pair above it, and seconds per
+megapixel. With --fit, also the weights of the similarity as fitted on the first half.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.machine import arguments, table, write_results
+from bench.sources import authentic_files
+from forgecli.cases.decode import read_picture
+from forgecli.detection import Case
+from forgecli.errors import ForgeError
+from forgecli.match.agreement import Window
+from forgecli.match.annotations import drawn, empty
+from forgecli.match.band_likeness import EVIDENCE, among_rivals, extent_of
+from forgecli.match.band_pairs import BandPair
+from forgecli.match.bands import bands_of
+from forgecli.match.blots import blot_matches
+from forgecli.match.lanes import Band
+from forgecli.match.panels import find_layout
+from forgecli.match.settings import MatchSettings
+from forgecli.synth import Recipe, generate
+from forgecli.synth.library import is_blot
+from forgecli.synth.recipe import Mix
+from forgecli.synth.sources import LazySources, SourceFile
+
+ONLY_BLOTS = Recipe(mix=Mix(object=0, region=0, blot=1, panel=0, overlap=0, removal=0))
+SHARES = (0.01, 0.03, 0.1, 0.3)
+SEED = 5105
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found in one image.
+
+    Attributes:
+        piece: what was copied: ``band``, ``row``, ``lane``; empty for an authentic image.
+        evidence: float64 (n, len(EVIDENCE)), a row per pair of bands.
+        alike, similarity: float64 (n,).
+        right: bool (n,), whether the pair is a copy and its map the true one.
+        bands: how many there were.
+        seconds, pixels: of the search for bands and pairs.
+    """
+
+    piece: str
+    evidence: NDArray[np.float64]
+    alike: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    bands: int
+    seconds: float
+    pixels: int
+
+
+def truth_maps(card: dict[str, Any]) -> list[NDArray[np.float64]]:
+    """Every map from one region of a group to another, float64 (3, 3), of the card of a forgery."""
+    maps = []
+    for group in card.get("groups", ()):
+        onto = [np.eye(3)]
+        onto += [np.vstack((copy["map"], (0.0, 0.0, 1.0))) for copy in group["copies"]]
+        for i, one in enumerate(onto):
+            maps += [other @ np.linalg.inv(one) for j, other in enumerate(onto) if j != i]
+    return maps
+
+
+def is_right(
+    pair: BandPair,
+    bands: Sequence[Band],
+    maps: list[NDArray[np.float64]],
+    masks: NDArray[np.uint8],
+) -> bool:
+    """Whether both bands lie in one group of the truth, and a true map joins them."""
+    first, second = bands[pair.first], bands[pair.second]
+    places = [(round(band.y), round(band.x)) for band in (first, second)]
+    if not any(all(mask[place] for place in places) for mask in masks):
+        return False
+    half_x, half_y = extent_of(first)
+    corners = np.array(
+        [
+            (first.x + u * half_x, first.y + v * half_y, 1.0)
+            for u, v in ((-0.7, 0), (0.7, 0), (0, -0.7), (0, 0.7))
+        ]
+    )
+    found = corners @ pair.affine.T
+    allowed = max(2.5, 0.25 * half_y)
+    return any(float(np.hypot(*(corners @ true[:2].T - found).T).max()) < allowed for true in maps)
+
+
+def windows_of(
+    grey: NDArray[np.float32], settings: MatchSettings
+) -> tuple[tuple[Window, ...], NDArray[np.bool_]]:
+    """The panels of a blot figure; the whole picture where those found cover less than half.
+
+    On clear film the ground is as even as a gutter, and every band would be a panel of its own.
+    """
+    panels = find_layout(grey, settings).panels
+    usable = ~(drawn(grey, settings) | empty(grey, settings))
+    if sum(panel.width * panel.height for panel in panels) < 0.5 * grey.size:
+        panels = (Window(0, 0, grey.shape[1], grey.shape[0]),)
+    return panels, usable
+
+
+def look(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], card: dict[str, Any]) -> Looked:
+    """Compare the bands of one image, whole, or panel by panel if it has panels."""
+    settings = replace(MatchSettings(), band_similarity=-1e9, max_band_copies=1000)
+    views = bands_of(pixels)
+    windows, usable = windows_of(views.grey, settings)
+    started = time.process_time()
+    found = blot_matches(views, windows, usable, settings)
+    seconds = time.process_time() - started
+    maps = truth_maps(card)
+    pieces = [group.get("piece", "") for group in card.get("groups", ())]
+    return Looked(
+        piece=pieces[0] if pieces else "",
+        evidence=np.array([pair.evidence for pair in found.pairs]).reshape(-1, len(EVIDENCE)),
+        alike=np.array([pair.alike for pair in found.pairs]),
+        similarity=np.array([pair.similarity for pair in found.pairs]),
+        right=np.array([is_right(pair, found.bands, maps, masks) for pair in found.pairs], bool),
+        bands=len(found.bands),
+        seconds=seconds,
+        pixels=pixels.shape[0] * pixels.shape[1],
+    )
+
+
+def authentic_blots(files: list[SourceFile], largest: int) -> list[Looked]:
+    """The authentic blots and gels among some files, up to a number of pixels."""
+    looked = []
+    for file in files:
+        if not is_blot(file.kind):
+            continue
+        try:
+            pixels = read_picture(Case(file.name, file.path))[0].pixels
+        except ForgeError:
+            continue
+        if pixels.shape[0] * pixels.shape[1] <= largest:
+            looked.append(look(pixels, np.zeros((0, *pixels.shape[:2]), np.uint8), {}))
+    return looked
+
+
+def forged_blots(
+    files: list[SourceFile], count: int, largest: int
+) -> tuple[list[Looked], list[Looked]]:
+    """Forgeries made from the blots and gels among some files, and their authentic twins."""
+    chosen = [file for file in files if is_blot(file.kind)]
+    sources, kinds = LazySources(chosen), [file.kind for file in chosen]
+    forged: list[Looked] = []
+    twins: list[Looked] = []
+    number = 0
+    while len(forged) < count and number < 5 * count:
+        number += 1
+        try:
+            made = generate(np.random.default_rng([SEED, number]), sources, ONLY_BLOTS, kinds)
+        except ForgeError:
+            continue
+        if made.image.shape[0] * made.image.shape[1] > largest:
+            continue
+        forged.append(look(made.image, made.masks, made.card))
+        twins.append(look(made.twin, made.masks[:0], {}))
+    return forged, twins
+
+
+def fitted(
+    forged: list[Looked], authentic: list[Looked]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`ALIKE` and `AMONG` of `forgecli.match.band_likeness`, fitted one after the other."""
+    images = [image for image in (*forged, *authentic) if image.right.size]
+    one = _logistic([(image.evidence, image.right, image.similarity) for image in images])
+    rows = []
+    for image in images:
+        values = one[0] + image.evidence @ one[1:]
+        level = among_rivals(values, np.array([0.0, 0.0, 1.0]))
+        rows.append((np.column_stack((values, level)), image.right, values))
+    return one, _logistic(rows)
+
+
+def _logistic(
+    images: list[tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]],
+) -> NDArray[np.float64]:
+    """Intercept and weights by logistic regression (Newton's method, ridge of 1).
+
+    Every image, given as rows, answers and an order of difficulty, has one vote for the copies it
+    holds and one for the eight hardest of its other pairs.
+    """
+    rows, answers, votes = [], [], []
+    for evidence, right, hard in images:
+        for answer in (True, False):
+            chosen = np.flatnonzero(right == answer)
+            if not answer:
+                chosen = chosen[np.argsort(-hard[chosen])[:8]]
+            if chosen.size:
+                rows.append(evidence[chosen])
+                answers.append(np.full(chosen.size, float(answer)))
+                votes.append(np.full(chosen.size, 1.0 / chosen.size))
+    x, y, vote = np.concatenate(rows), np.concatenate(answers), np.concatenate(votes)
+    x = np.column_stack((np.ones(len(x)), x))
+    weights = np.zeros(x.shape[1])
+    ridge = np.eye(x.shape[1])
+    ridge[0, 0] = 0.0
+    for _ in range(50):
+        chance = 0.5 + 0.5 * np.tanh(0.5 * np.clip(x @ weights, -30, 30))
+        slope = x.T @ (vote * (y - chance)) - ridge @ weights
+        curve = (x * (vote * chance * (1 - chance))[:, None]).T @ x + ridge
+        step = np.linalg.solve(curve, slope)
+        weights = weights + step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights
+
+
+def best(image: Looked) -> float:
+    """The similarity of the most similar pair; minus infinity if there is none."""
+    return float(image.similarity.max()) if image.similarity.size else -np.inf
+
+
+def best_right(image: Looked) -> float:
+    """The same of right pairs."""
+    return float(image.similarity[image.right].max()) if image.right.any() else -np.inf
+
+
+def level_of(images: list[Looked], share: float) -> float:
+    """The similarity that at most a share of some images exceeds."""
+    values = np.sort([best(image) for image in images])
+    return float(values[max(0, int(np.ceil((1 - share) * len(values))) - 1)])
+
+
+def recalls(
+    forged: list[Looked], levels: dict[float, float], copies: int
+) -> dict[str, dict[str, float]]:
+    """Share of forgeries with a right pair above each level, by piece."""
+    said = {}
+    for piece in ("band", "row", "lane", "all"):
+        part = [image for image in forged if piece in (image.piece, "all")]
+        if not part:
+            continue
+        said[piece] = {
+            "images": len(part),
+            "aligned": float(np.mean([image.right.any() for image in part])),
+            f"in best {copies}": float(np.mean([image.right[:copies].any() for image in part])),
+            **{
+                f"{share:.0%}": float(np.mean([best_right(image) > level for image in part]))
+                for share, level in levels.items()
+            },
+        }
+    return said
+
+
+def main() -> None:
+    parser = arguments(__doc__, "blots")
+    parser.add_argument("--forgeries", type=int, default=60, help="of each half")
+    parser.add_argument("--largest", type=int, default=2_000_000, help="pixels")
+    parser.add_argument("--fit", action="store_true", help="fit the weights and stop")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    halves = dict(zip(("fitted on", "held out"), authentic_files(), strict=True))
+    if options.fit:
+        halves.pop("held out")
+    looked = {}
+    for name, files in halves.items():
+        forged, twins = forged_blots(files, options.forgeries, options.largest)
+        looked[name] = (forged, twins, authentic_blots(files, options.largest))
+    forged, twins, authentic = looked["fitted on"]
+    if options.fit:
+        one, among = fitted(forged, [*twins, *authentic])
+        print("ALIKE", one.round(3).tolist(), "for", EVIDENCE)
+        print("AMONG", among.round(3).tolist())
+        return
+    levels = {share: level_of([*twins, *authentic], share) for share in SHARES}
+    copies = MatchSettings().max_band_copies
+    document: dict[str, Any] = {
+        "seed": SEED,
+        "levels": {f"{share:.0%}": round(level, 3) for share, level in levels.items()},
+    }
+    rows = []
+    for name, (forged, twins, authentic) in looked.items():
+        every = [*forged, *twins, *authentic]
+        document[name] = {
+            "authentic": len(authentic),
+            "twins": len(twins),
+            "above": {
+                f"{share:.0%}": {
+                    "authentic": float(np.mean([best(image) > level for image in authentic])),
+                    "twins": float(np.mean([best(image) > level for image in twins])),
+                }
+                for share, level in levels.items()
+            },
+            "recall": recalls(forged, levels, copies),
+            "seconds_per_megapixel": sum(image.seconds for image in every)
+            / sum(image.pixels for image in every)
+            * 1e6,
+            "bands_per_image": float(np.median([image.bands for image in every])),
+        }
+        for piece, said in document[name]["recall"].items():
+            rows.append(
+                (name, piece, *(f"{value:.2f}" if k else str(value)
+                                for k, value in enumerate(said.values())))
+            )  # fmt: skip
+    header = ("sources", "copied", *next(iter(document["fitted on"]["recall"].values())))
+    print(table(header, rows))
+    print(document["levels"], {name: document[name]["above"] for name in halves})
+    print({name: round(document[name]["seconds_per_megapixel"], 3) for name in halves}, "s/Mpx")
+    write_results(options.json, document)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The fit of the judge: boosted trees, the line to a probability, thresholds, and their worth.
+
+All figures are out of fold, and folds keep whole sources apart: the trees that score a case were
+fitted on no case that shares its first source. A figure made of several sources may have others
+that they have seen: with few sources, hardly any figure has all of its own in one fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.judge_samples import Samples
+from bench.machine import machine
+from forgecli.match.features import FEATURES
+from forgecli.match.operating import POOLED, measured_thresholds
+
+RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""False-positive rates for which thresholds are measured."""
+
+FOLDS = 5
+BINS = 10
+PRIOR = 0.5
+"""Share of forged images that the probability assumes. The fit's own share means nothing, and at
+one in two the score says by itself which of the two is more likely."""
+
+NO_CANDIDATE = -np.inf
+"""Stands for the log-odds of an image without any candidate. The detector scores it 0, which says
+that nothing was found, and is no probability: such images are left out of the calibration."""
+
+_SURE, _NONE = 0.7, 0.3
+"""Candidates that overlap the truth more are copies, less are not; between, nothing is learnt."""
+
+
+def folds(samples: Samples) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Images to fit on and images to score, bool (images,) each; every image is scored once.
+
+    Sources go to the fold with the fewest cases, the largest first. A case is scored in the fold of
+    its first source; cases that have any source of that fold are not fitted on.
+    """
+    sizes = np.bincount(samples.home, minlength=len(samples.sources))
+    fold_of = np.zeros(len(samples.sources), np.int64)
+    filled = np.zeros(FOLDS, np.int64)
+    for source in np.argsort(-sizes, kind="stable"):
+        fold_of[source] = filled.argmin()
+        filled[filled.argmin()] += sizes[source]
+    for fold in range(FOLDS):
+        here = fold_of == fold
+        scored = here[samples.home][samples.case]
+        touched = (samples.of & here).any(axis=1)[samples.case]
+        if scored.any():
+            yield ~touched, scored
+
+
+def weights(samples: Samples) -> NDArray[np.float64]:
+    """Of the rows: every image counts the same, and so do the few copies of a forgery, all
+    together, as the look-alikes of its twin."""
+    copies = samples.overlap > _SURE
+    images = len(samples.case)
+    weight = 1.0 / np.bincount(samples.image, minlength=images)[samples.image]
+    copies_of = np.bincount(samples.image[copies], minlength=images)
+    weight[copies] = 1.0 / copies_of[samples.image[copies]]
+    return np.asarray(weight)
+
+
+def clear(samples: Samples) -> NDArray[np.bool_]:
+    """Rows that are a copy or none without doubt."""
+    return (samples.overlap > _SURE) | (samples.overlap < _NONE)
+
+
+def trees(count: int = 250) -> Any:
+    """The classifier, not fitted, of so many trees."""
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    return GradientBoostingClassifier(
+        n_estimators=count,
+        learning_rate=0.06,
+        max_depth=4,
+        min_samples_leaf=20,
+        subsample=0.6,
+        max_features=0.4,
+        random_state=0,
+    )
+
+
+def out_of_fold(samples: Samples, make: Callable[[], Any] = trees) -> NDArray[np.float64]:
+    """The highest log-odds among the candidates of every image, float64 (images,), each from trees
+    that saw none of its sources."""
+    best = np.full(len(samples.case), NO_CANDIDATE)
+    weight, known = weights(samples), clear(samples)
+    for fitted, scored in folds(samples):
+        use = fitted[samples.image] & known
+        rows = np.flatnonzero(scored[samples.image])
+        if not rows.size:
+            continue
+        model = make().fit(
+            samples.features[use], samples.overlap[use] > _SURE, sample_weight=weight[use]
+        )
+        evidence = model.decision_function(samples.features[rows])
+        np.maximum.at(best, samples.image[rows], evidence)
+    return best
+
+
+def at_prior(forged: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of images that make the share of forged ones `PRIOR`; 1 on average."""
+    weight = np.where(forged, PRIOR / forged.sum(), (1.0 - PRIOR) / (~forged).sum())
+    return np.asarray(weight * len(forged))
+
+
+def line(best: NDArray[np.float64], forged: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset from an image's best log-odds to those of its being forged (Platt 1999), at
+    a prior of `PRIOR`."""
+    from sklearn.linear_model import LogisticRegression
+
+    known, weight = best > NO_CANDIDATE, at_prior(forged)
+    fitted = LogisticRegression(C=1e3).fit(
+        best[known][:, None], forged[known], sample_weight=weight[known]
+    )
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def probabilities(best: NDArray[np.float64], slope: float, offset: float) -> NDArray[np.float64]:
+    """The logistic of the line, float64 of the same shape."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (slope * best + offset)))
+
+
+def reliability(samples: Samples, best: NDArray[np.float64]) -> dict[str, Any]:
+    """How often images of a score are forged. The line, too, is fitted on other folds here.
+
+    Forged and authentic images weigh the same, all together: that is what the score assumes.
+
+    Returns:
+        `bins`: for each tenth of the scores with images in it, their number, mean score and
+        weighted share of forged ones; `expected_calibration_error`: the mean difference of the
+        last two, weighted; `without_candidate`: the images that have no score.
+    """
+    forged = samples.forged
+    score = np.zeros(len(best))
+    for _, scored in folds(samples):
+        score[scored] = probabilities(best[scored], *line(best[~scored], forged[~scored]))
+    known = best > NO_CANDIDATE
+    weight = at_prior(forged) * known
+    weight /= weight.sum()
+    place = np.minimum((score * BINS).astype(int), BINS - 1)
+    bins, error = [], 0.0
+    for number in range(BINS):
+        inside = known & (place == number)
+        if not inside.any():
+            continue
+        mean = float(np.average(score[inside], weights=weight[inside]))
+        share = float(np.average(forged[inside], weights=weight[inside]))
+        error += float(weight[inside].sum()) * abs(mean - share)
+        bins.append(
+            {"images": int(inside.sum()), "score": round(mean, 4), "forged": round(share, 4)}
+        )
+    return {
+        "bins": bins,
+        "expected_calibration_error": round(error, 4),
+        "without_candidate": {
+            "forged": int((forged & ~known).sum()),
+            "authentic": int((~forged & ~known).sum()),
+        },
+    }
+
+
+def operating_points(
+    score: NDArray[np.float64], forged: NDArray[np.bool_], kind: NDArray[np.str_]
+) -> dict[str, Any]:
+    """Thresholds by rate and kind, on how many images they rest, and the recall they leave.
+
+    Rates that so few images cannot support are left out.
+
+    Raises:
+        ValueError: no rate can be supported.
+    """
+    kinds = sorted(set(kind.tolist()) - {POOLED})
+    authentic = {POOLED: score[~forged].tolist()}
+    authentic |= {name: score[~forged & (kind == name)].tolist() for name in kinds}
+    found = measured_thresholds(authentic, RATES)
+    kept = [number for number, value in enumerate(found[POOLED]) if value is not None]
+    if not kept:
+        raise ValueError(f"{int((~forged).sum())} authentic images support no false-positive rate")
+    thresholds: dict[str, list[float]] = {}
+    recall: dict[str, list[float | None]] = {}
+    for name, row in found.items():
+        # Rounded up: rounded down, the image that sets a threshold could be one too many.
+        rounded = [float(np.ceil(1e4 * (row[number] or 1.0)) / 1e4) for number in kept]
+        thresholds[name] = rounded
+        mine = forged if name == POOLED else forged & (kind == name)
+        recall[name] = [
+            round(float((score[mine] >= t).mean()), 4) if mine.any() else None
+            for t in thresholds[name]
+        ]
+    return {
+        "rates": [RATES[number] for number in kept],
+        "thresholds": thresholds,
+        "authentic_images": {name: len(authentic[name]) for name in thresholds},
+        "recall": recall,
+    }
+
+
+def fit(samples: Samples, make: Callable[[], Any] = trees) -> dict[str, Any]:
+    """Trees, calibration, thresholds and out-of-fold figures, as `judge_from` reads them."""
+    best = out_of_fold(samples, make)
+    slope, offset = line(best, samples.forged)
+    score = probabilities(best, slope, offset)
+
+    use, weight = clear(samples), weights(samples)
+    copies = samples.overlap > _SURE
+    final = make().fit(samples.features[use], copies[use], sample_weight=weight[use])
+    prior = float(np.average(copies[use], weights=weight[use]))
+    found = np.zeros(len(samples.case), bool)
+    found[samples.image[copies]] = True
+    importance = zip(FEATURES, np.round(final.feature_importances_, 4).tolist(), strict=True)
+    return {
+        "features": list(FEATURES),
+        "base": float(np.log(prior / (1.0 - prior))),
+        "slope": slope,
+        "offset": offset,
+        "prior": PRIOR,
+        "operating_points": operating_points(score, samples.forged, samples.kind),
+        "reliability": reliability(samples, best),
+        "fitted_on": {
+            "forged": int(samples.forged.sum()),
+            "authentic": int((~samples.forged).sum()),
+            "sources": len(samples.sources),
+            "candidates": len(samples.overlap),
+            "copies": int(copies.sum()),
+            "forged_with_a_copy_among_candidates": round(float(found[samples.forged].mean()), 4),
+            "versions": machine()["versions"],
+        },
+        "importance": dict(sorted(importance, key=lambda item: -item[1])),
+        "trees": [
+            _tree(estimator.tree_, final.learning_rate) for estimator in final.estimators_[:, 0]
+        ],
+    }
+
+
+def _tree(tree: Any, rate: float) -> dict[str, list[float]]:
+    return {
+        "feature": np.maximum(tree.feature, 0).tolist(),
+        # Digits that count, not decimals: some features are shares of a few pixels in a million.
+        "threshold": [float(f"{value:.9g}") for value in tree.threshold],
+        "left": tree.children_left.tolist(),
+        "right": tree.children_right.tolist(),
+        "value": np.round(rate * tree.value[:, 0, 0], 6).tolist(),
+    }

@@ -1,0 +1,145 @@
+"""The fit of the judge: which images it keeps apart, and what it says of itself."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.judge_fit import (
+    fit,
+    folds,
+    operating_points,
+    probabilities,
+    reliability,
+    trees,
+    weights,
+)
+from bench.judge_samples import Samples, Searched, SearchedCase, joined
+from forgecli.match.features import FEATURES
+from forgecli.match.judge import judge_from
+
+pytest.importorskip("sklearn")
+
+
+def drawn(seed: int = 0, cases: int = 120) -> Samples:
+    """Cases of seven sources, some of two; a copy shows in the first feature, noise elsewhere."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(cases):
+        home = number % 7
+        sources = (f"s{home}",) if number % 5 else (f"s{home}", f"s{(home + 1) % 7}")
+        images = []
+        for forged in (True, False) if number % 2 else (False,):
+            count = int(random.integers(0 if not forged else 2, 6))
+            features = random.normal(size=(count, len(FEATURES)))
+            overlap = np.zeros(count)
+            if forged:
+                overlap[0] = 1.0
+                features[0, 0] += 2.5
+            kind = "blot" if home == 3 else "photograph"
+            images.append(Searched(features, overlap, forged, kind))
+        made.append(SearchedCase(sources, tuple(images)))
+    return joined(made)
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    return drawn()
+
+
+def test_folds_keep_whole_sources_apart(samples: Samples) -> None:
+    scored_times = np.zeros(len(samples.case), int)
+    for fitted, scored in folds(samples):
+        scored_times += scored
+        homes = set(samples.home[samples.case[scored]].tolist())
+        assert fitted.any() and not (fitted & scored).any()
+        for case in samples.case[fitted]:
+            assert not homes & set(np.flatnonzero(samples.of[case]).tolist())
+    assert (scored_times == 1).all()
+
+
+def test_images_weigh_the_same_and_so_do_all_copies_of_one(samples: Samples) -> None:
+    weight, copies = weights(samples), samples.overlap > 0.7
+    rows = np.bincount(samples.image, minlength=len(samples.case))
+    for image in np.flatnonzero(rows):
+        mine = samples.image == image
+        if samples.forged[image]:
+            assert weight[mine & copies].sum() == pytest.approx(1.0)
+        else:
+            assert weight[mine].sum() == pytest.approx(1.0)
+
+
+def test_samples_are_kept_and_read(samples: Samples, tmp_path: Path) -> None:
+    file = tmp_path / "kept"
+    samples.write(file)
+    for name, value in vars(Samples.read(file)).items():
+        np.testing.assert_array_equal(value, getattr(samples, name))
+    samples.names[0], before = "other", samples.names[0]
+    samples.write(file)
+    samples.names[0] = before
+    with pytest.raises(SystemExit, match="other features"):
+        Samples.read(file)
+
+
+def test_the_document_is_a_judge(samples: Samples) -> None:
+    document = fit(samples, partial(trees, 40))
+    judge = judge_from(document)
+    assert judge.points is not None
+    # 120 authentic images support 1 %, and no less.
+    assert judge.points.rates == (0.01, 0.02, 0.05, 0.1)
+    assert judge.points.images == {"all": 120, "photograph": 103, "blot": 17}
+    copy, other = np.zeros((2, len(FEATURES)))
+    copy[0] = 3.0
+    low, high = judge.probability(judge.evidence(np.array([other, copy])))
+    assert low < 0.5 < high
+    assert document["operating_points"]["recall"]["all"][-1] > 0.5
+    assert document["reliability"]["expected_calibration_error"] < 0.2
+    sizes = [one["images"] for one in document["reliability"]["bins"]]
+    silent = sum(document["reliability"]["without_candidate"].values())
+    assert silent == len(samples.case) - len(set(samples.image.tolist())) > 0
+    assert sum(sizes) == len(samples.case) - silent
+
+
+def test_the_judge_is_the_sum_that_was_fitted(samples: Samples) -> None:
+    made: list[Any] = []
+
+    def few() -> Any:
+        made.append(trees(30))
+        return made[-1]
+
+    judge = judge_from(fit(samples, few))
+    expected = made[-1].decision_function(samples.features)
+    np.testing.assert_allclose(judge.evidence(samples.features), expected, atol=1e-4)
+
+
+def test_scores_that_say_nothing_are_reported_as_such() -> None:
+    samples = drawn(1)
+    best = np.random.default_rng(2).normal(size=len(samples.case))
+    found = reliability(samples, best)
+    assert found["expected_calibration_error"] < 0.15
+    assert all(0.3 < one["score"] < 0.7 for one in found["bins"])
+
+
+def test_thresholds_flag_no_more_than_they_say() -> None:
+    random = np.random.default_rng(3)
+    score, forged = random.random(500), np.arange(500) >= 400
+    kind = np.where(np.arange(500) % 4, "photograph", "blot")
+    found = operating_points(score, forged, kind)
+    for name, row in found["thresholds"].items():
+        mine = ~forged & ((kind == name) | (name == "all"))
+        assert found["authentic_images"][name] == mine.sum()
+        for rate, threshold in zip(found["rates"], row, strict=True):
+            assert (score[mine] >= threshold).mean() <= rate
+    with pytest.raises(ValueError, match="9 authentic images support no"):
+        operating_points(score[391:], forged[391:], kind[391:])
+
+
+def test_a_probability_is_the_logistic_of_the_line() -> None:
+    np.testing.assert_allclose(
+        probabilities(np.array([-1.0, 0.0, 2.0]), 0.5, 0.25),
+        [1 / (1 + np.exp(-(0.5 * b + 0.25))) for b in (-1.0, 0.0, 2.0)],
+    )
