@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from kernels.jit import kernel
@@ -17,6 +16,8 @@ _BLOCK = 512
 _CHUNK = 32
 """Similarities that are looked over at once for any that matters."""
 
+# The two kernels below run on one thread: called between two products, numba's threads and those of
+# the BLAS would wait for each other while they spin, and two threads took ten times as long as one.
 _LISTS = "float64[:, ::1], float64, int64[:, :, ::1], float32[:, :, ::1]"
 
 
@@ -40,10 +41,7 @@ def _insert(index: NDArray[np.int64], value: Floats, similarity: float, which: i
     index[place] = which
 
 
-@kernel(
-    "void(float32[:, ::1], float32[:, ::1], int64, int64, " + _LISTS + ")",
-    parallel=True,
-)
+@kernel("void(float32[:, ::1], float32[:, ::1], int64, int64, " + _LISTS + ")")
 def _take_rows(
     even: Floats,
     odd: Floats,
@@ -57,8 +55,8 @@ def _take_rows(
     """Offer the columns of a block to its rows."""
     rows, columns = even.shape
     last = index.shape[2] - 1
-    for row in prange(rows):
-        i = first_row + np.int64(row)  # numba counts the turns of a prange without a sign
+    for row in range(rows):
+        i = first_row + row
         least = np.full(_CHUNK, min(value[0, i, last], value[1, i, last]), np.float32)
         for start in range(0, columns, _CHUNK):
             stop = min(start + _CHUNK, columns)
@@ -77,10 +75,7 @@ def _take_rows(
             least[:] = min(value[0, i, last], value[1, i, last])
 
 
-@kernel(
-    "void(float32[:, ::1], float32[:, ::1], int64, int64, " + _LISTS + ")",
-    parallel=True,
-)
+@kernel("void(float32[:, ::1], float32[:, ::1], int64, int64, " + _LISTS + ")")
 def _take_columns(
     even: Floats,
     odd: Floats,
@@ -94,8 +89,7 @@ def _take_columns(
     """Offer the rows of a block to its columns."""
     rows, columns = even.shape
     last = index.shape[2] - 1
-    for chunk in prange((columns + _CHUNK - 1) // _CHUNK):
-        start = int(np.int64(chunk)) * _CHUNK
+    for start in range(0, columns, _CHUNK):
         stop = min(start + _CHUNK, columns)
         least = np.empty(_CHUNK, np.float32)
         for column in range(start, stop):
