@@ -3,7 +3,7 @@
 Forgeries are made from the images to fit on (`bench.sources`); each is searched, and so is its
 authentic twin, and so are authentic images of every kind. Boosted trees are fitted to what is a
 copy among the candidates. The image score is calibrated on out-of-fold sums, and so are the
-thresholds by false-positive rate and kind of image; folds keep whole sources apart. Writes
+thresholds by false-positive rate and kind of image; folds keep first sources apart. Writes
 forgecli/match/judge.json and prints what it is worth. With --samples, what was searched is kept,
 and the next fit takes seconds.
 """

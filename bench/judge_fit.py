@@ -1,6 +1,6 @@
 """The fit of the judge: boosted trees, the line to a probability, thresholds, and their worth.
 
-All figures are out of fold, and folds keep whole sources apart: the trees that score a case were
+All figures are out of fold, and folds keep first sources apart: the trees that score a case were
 fitted on no case that shares its first source. A figure made of several sources may have others
 that they have seen: with few sources, hardly any figure has all of its own in one fold.
 """
