@@ -61,7 +61,7 @@ def _whole(
     part: Part, label: str, model: Path, folder: Path, one: Path, count: int, limit: float
 ) -> None:
     """`forge predict` on a folder, without the time that it takes for one image."""
-    precision = ["--precision", "fp16"] if model.suffix == ".safetensors" else []
+    precision = ["--precision", "fp16"] if model.suffix.lower() == ".safetensors" else []
     command = [*FORGE, "predict", "--model", str(model), "--device", "cuda:0", "--overwrite",
                "--json", *precision]  # fmt: skip
     out = part.work / "submission.csv"

@@ -85,6 +85,13 @@ def finishing(part: Part) -> None:
     measure(part)
 
 
+def files(part: Part) -> None:
+    """The whole of predict with a network."""
+    from bench.gpu_files import measure
+
+    measure(part)
+
+
 def components(part: Part) -> None:
     """Connected components against what people use."""
     from bench.components_cuda import OURS, measure
@@ -99,16 +106,25 @@ def components(part: Part) -> None:
             part.add(label, f"{record['shown']} times ours", times_ours=record["times_ours"])
 
 
-def files(part: Part) -> None:
-    """The whole of predict."""
-    from bench.gpu_files import measure
+def dense_field(part: Part) -> None:
+    """The dense field of the match detector against the CPU's kernels."""
+    from bench.gpu_match import measure
+
+    measure(part)
+
+
+def verification(part: Part) -> None:
+    """The comparing and verifying kernels of the match detector against those of the CPU."""
+    from bench.gpu_verify import measure
 
     measure(part)
 
 
 PARTS: dict[str, Callable[[Part], None]] = {
-    each.__name__: each for each in (transfers, engines, finishing, components, files)
+    each.__name__: each
+    for each in (transfers, engines, finishing, files, components, dense_field, verification)
 }
+"""In the order they run in: what tells most first, for the time may not do for all."""
 
 
 def main() -> int:

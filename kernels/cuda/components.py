@@ -107,7 +107,9 @@ class ComponentFinder:
         """
         self.check(table)
         number = len(table)
-        chunks = max((-(-_words_in(row) // _CHUNK) for row in table), default=0)
+        if not number:
+            return
+        chunks = max(-(-_words_in(row) // _CHUNK) for row in table)
         most, reach = np.uint32(self.most), np.int32(self.connectivity == 8)
         batch, packed, firsts = pointer(images), pointer(words), pointer(self._firsts)
         word_chunks, piece_chunks = pointer(self._word_chunks), pointer(self._piece_chunks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,7 @@ class CupyDevice:
         self._device = cupy.cuda.Device(number)
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
+        self._loading = threading.Lock()
         with self._device:
             properties = cupy.cuda.runtime.getDeviceProperties(number)
         self._name = str(properties["name"], "utf-8")
@@ -200,13 +202,15 @@ class CupyDevice:
         self._device.synchronize()
 
     def _function(self, name: str, kernel: str) -> Any:
-        if (name, kernel) not in self._kernels:
-            if name not in self._modules:
-                module = self._cupy.cuda.function.Module()
-                module.load(compiled(source(name), name, self._architecture)[0])
-                self._modules[name] = module
-            self._kernels[name, kernel] = self._modules[name].get_function(kernel)
-        return self._kernels[name, kernel]
+        # Of two modules of one source the first would be unloaded while its kernels are queued.
+        with self._loading:
+            if (name, kernel) not in self._kernels:
+                if name not in self._modules:
+                    module = self._cupy.cuda.function.Module()
+                    module.load(compiled(source(name), name, self._architecture)[0])
+                    self._modules[name] = module
+                self._kernels[name, kernel] = self._modules[name].get_function(kernel)
+            return self._kernels[name, kernel]
 
 
 def _cupy(stream: Stream) -> Any:

@@ -49,8 +49,10 @@ class Event(Protocol):
 class Device(Protocol):
     """A GPU, or what stands for one.
 
-    Copies, fills and launches are asynchronous: they return at once and happen in the order of
-    their stream. Nothing but `Event.wait` and `synchronize` waits.
+    Copies, fills and launches happen in the order of their stream. Fills and launches return at
+    once, but for the first launch of a source, which compiles it; copies do from and to memory that
+    is pinned, and may wait for the stream and for themselves where it is not. Beside these only
+    `Event.wait` and `synchronize` wait.
     """
 
     @property
@@ -98,7 +100,10 @@ class Device(Protocol):
         arguments: Sequence[Scalar],
         stream: Stream,
     ) -> None:
-        """Run a kernel of the source `source`.cu: `grid` (x, y) blocks of so many threads."""
+        """Run a kernel of the source `source`.cu: `grid` (x, y) blocks of so many threads.
+
+        CUDA has at most 2**31 - 1 blocks across and 65,535 down.
+        """
 
     def event(self, stream: Stream) -> Event:
         """An event behind all that the stream was given so far."""

@@ -12,13 +12,18 @@ from tests.kernels.cuda.host import HostDevice, needs_compiler
     scope="session",
     params=[
         pytest.param("host", marks=needs_compiler),
+        pytest.param("backwards", marks=needs_compiler),
         pytest.param("gpu", marks=pytest.mark.gpu),
     ],
 )
 def device(request: pytest.FixtureRequest) -> Device:
-    """A device; the GPU is skipped where CuPy finds none."""
-    if request.param == "host":
-        return HostDevice()
+    """A device; the GPU is skipped where CuPy finds none.
+
+    What is right in one order of a block's threads only lacks an `EACH_THREAD` of its own, which is
+    where they wait for one another; so the host has them in two.
+    """
+    if request.param != "gpu":
+        return HostDevice(backwards=request.param == "backwards")
     pytest.importorskip("cupy", reason="CuPy is not installed")
     from kernels.cuda.cupy_device import CupyDevice
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -41,10 +42,55 @@ class _Index(ctypes.Structure):
     _fields_ = (("x", ctypes.c_uint), ("y", ctypes.c_uint), ("z", ctypes.c_uint))
 
 
+_PARAMETERS: dict[str, type] = {
+    "int": np.int32,
+    "u32": np.uint32,
+    "i64": np.int64,
+    "u64": np.uint64,
+    "float": np.float32,
+    "double": np.float64,
+}
+
+_FORWARDS = "for (int t = 0; t < (int)blockDim.x; ++t)"
+_BACKWARDS = "for (int t = (int)blockDim.x - 1; t >= 0; --t)"
+
+
 @functools.cache
-def library(name: str) -> ctypes.CDLL:
-    """A source as a library of the host. No product is fused with a sum, as on the GPU."""
-    text = SHIM.read_text(encoding="utf-8") + f'\n#line 1 "{name}.cu"\n' + body(name)
+def parameters(source: str, kernel: str) -> tuple[np.dtype[Any], ...]:
+    """What a kernel's parameters are, by its line in the source."""
+    text = re.sub(r"//.*", "", body(source))
+    line = re.search(rf"\bKERNEL void {kernel}\(([^)]*)\)", text)
+    assert line is not None, f"{source}.cu has no kernel {kernel}"
+    kinds = [each.replace("const ", "").split()[0] for each in line[1].split(",")]
+    return tuple(np.dtype(np.uintp if kind[-1] == "*" else _PARAMETERS[kind]) for kind in kinds)
+
+
+def check_launch(
+    source: str, kernel: str, grid: tuple[int, int], arguments: Sequence[Scalar]
+) -> None:
+    """Refuse what a GPU would refuse, or would take for something else."""
+    given, wanted = tuple(np.dtype(type(each)) for each in arguments), parameters(source, kernel)
+    assert given == wanted, f"{source}.cu: {kernel} takes {wanted}. Got: {given}"
+    within = 0 < grid[0] < 2**31 and 0 < grid[1] <= 65_535
+    assert within, f"{source}.cu: {kernel}: no grid of CUDA's: {grid}"
+
+
+@functools.cache
+def library(name: str, backwards: bool = False) -> ctypes.CDLL:
+    """A source as a library of the host. No product is fused with a sum, as on the GPU.
+
+    Args:
+        backwards: the threads of a block take turns from the last to the first, and its memory
+            holds rubbish at its start, not what the block before has left.
+    """
+    shim = SHIM.read_text(encoding="utf-8")
+    options: list[str] = []
+    if backwards:
+        for here, there in ((_FORWARDS, _BACKWARDS), ("SHARED static", "SHARED")):
+            assert shim.count(here) == 1
+            shim = shim.replace(here, there)
+        options.append("-ftrivial-auto-var-init=pattern")
+    text = shim + f'\n#line 1 "{name}.cu"\n' + body(name)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     folder = Path(tempfile.mkdtemp(prefix="forge-shim-"))
     code, made = folder / f"{name}-{digest}.cpp", folder / f"{name}-{digest}.so"
@@ -52,7 +98,7 @@ def library(name: str) -> ctypes.CDLL:
     assert COMPILER is not None
     done = subprocess.run(
         [COMPILER, "-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-Wall",
-         "-Wno-unknown-pragmas", "-Wno-unused-function", "-o", str(made), str(code)],
+         "-Wno-unknown-pragmas", "-Wno-unused-function", *options, "-o", str(made), str(code)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -94,12 +140,13 @@ class HostDevice:
 
     Args:
         shuffle: run the blocks of a launch in an order that this draws, not one after the other.
+        backwards: see `library`.
     """
 
     name = "host"
 
-    def __init__(self, shuffle: Random | None = None) -> None:
-        self._shuffle = shuffle
+    def __init__(self, shuffle: Random | None = None, *, backwards: bool = False) -> None:
+        self._shuffle, self._backwards = shuffle, backwards
 
     def allocate(self, size: int) -> HostBuffer:
         memory = np.full(size + 256, 0xA5, np.uint8)
@@ -155,7 +202,8 @@ class HostDevice:
         arguments: Sequence[Scalar],
         stream: HostStream,
     ) -> None:
-        loaded = library(source)
+        check_launch(source, kernel, grid, arguments)
+        loaded = library(source, self._backwards)
         function = getattr(loaded, kernel)
         function.restype = None
         block, size, blocks = (

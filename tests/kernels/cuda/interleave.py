@@ -15,7 +15,7 @@ import numpy as np
 
 from kernels.cuda.device import Scalar
 from kernels.cuda.source import body
-from tests.kernels.cuda.host import _CTYPES, COMPILER, SHIM, HostDevice, HostStream
+from tests.kernels.cuda.host import _CTYPES, COMPILER, SHIM, HostDevice, HostStream, check_launch
 
 THREADS = 2
 """Of a block, instead of 256: a block is what takes turns, so small ones meet more often."""
@@ -88,6 +88,7 @@ class InterleavedDevice(HostDevice):
         if source != "components" or kernel not in KERNELS:
             super().launch(source, kernel, grid, threads, arguments, stream)
             return
+        check_launch(source, kernel, grid, arguments)
         function: Any = getattr(_library(), f"interleaved_{kernel}")
         function.restype = None
         numbers = (np.uint32(self._blocks), np.uint32(grid[1]), np.uint64(self._seed))
