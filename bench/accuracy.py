@@ -9,6 +9,11 @@ default operating point. Each part has its own file under bench/results:
     curves     recall and pixel F1 of pasted copies over rotation, scale, mirror, size, JPEG, noise
     recipes    the same by the way a forgery is made
     peers      OpenCV's SIFT and ORB with RANSAC, and block matching, beside forge
+    ablation   the detector with one part off at a time, on the forgeries of `recipes` and on
+               authentic images of every kind; images over 1.5 megapixels are left out
+
+With the numbers of images that are set, recipes, peers and ablation take some five minutes each on
+two cores that nothing else runs on.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accuracy_curves, accuracy_recipes
+from bench import accuracy_ablation, accuracy_curves, accuracy_recipes
 from bench.accuracy_measure import OURS, marks
 from bench.accuracy_peers import PEERS
 from bench.accuracy_sets import (
@@ -78,12 +83,20 @@ def peers(asked: argparse.Namespace) -> dict[str, object]:
     return accuracy_recipes.peer_figures(found)
 
 
+def ablation(asked: argparse.Namespace) -> dict[str, object]:
+    """See the module."""
+    jobs = accuracy_ablation.jobs(asked.ablation_of_each_way, asked.ablation_authentic)
+    found = accuracy_ablation.ablated(jobs, workers=asked.workers)
+    return accuracy_ablation.figures(found)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "sets": sets,
     "authentic": authentic,
     "curves": curves,
     "recipes": recipes,
     "peers": peers,
+    "ablation": ablation,
 }
 
 
@@ -94,13 +107,17 @@ def main() -> None:
     )
     parser.add_argument("--only", action="append", choices=list(PARTS), help="may be repeated")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
-    parser.add_argument("--workers", type=int, default=2, help="of curves, recipes and peers")
+    parser.add_argument("--workers", type=int, default=2, help="of curves and what follows")
     parser.add_argument("--forgeries", type=int, default=60, help="cases of the synthetic set")
     parser.add_argument("--most", type=int, default=15, help="authentic images of each kind")
     parser.add_argument("--copies", type=int, default=12, help="at every point of the curves")
-    parser.add_argument("--of-each-way", type=int, default=8, help="forgeries of every way")
-    parser.add_argument("--peer-forgeries", type=int, default=20, help="and as many twins")
-    parser.add_argument("--peer-authentic", type=int, default=3, help="images of each kind")
+    parser.add_argument("--of-each-way", type=int, default=20, help="forgeries of every way")
+    parser.add_argument("--peer-forgeries", type=int, default=60, help="and as many twins")
+    parser.add_argument("--peer-authentic", type=int, default=10, help="images of each kind")
+    parser.add_argument(
+        "--ablation-of-each-way", type=int, default=6, metavar="N", help="forgeries"
+    )
+    parser.add_argument("--ablation-authentic", type=int, default=3, metavar="N", help="of a kind")
     asked = parser.parse_args()
     for name in asked.only or PARTS:
         started = time.perf_counter()

@@ -35,7 +35,7 @@ def reliability(judge: Mapping[str, Any], path: Path) -> None:
         axes.annotate(str(count), (x, y), (6, -10), textcoords="offset points", fontsize=7)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="score", ylabel="share of forged images")
     axes.set_title(
-        f"out of fold by first source; error {found['expected_calibration_error']:.3f}",
+        f"out of fold; error {found['expected_calibration_error']:.3f}",
         fontsize=9,
     )
     _save(figure, path)

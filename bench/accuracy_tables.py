@@ -1,4 +1,5 @@
-"""The blocks of docs/accuracy.md, Markdown, from the results of `bench.accuracy` and the judge.
+"""The blocks of docs/accuracy.md, Markdown, from the results of `bench.accuracy`, of two parts of
+`bench.match`, and from the judge.
 
 docs/make_tables.py puts them where they belong: `block` makes each by its name.
 """
@@ -111,6 +112,74 @@ def peers(found: Mapping[str, Any]) -> str:
     return rows_of(("method", *_WORTH, "flagged authentic images", "CPU s/image there"), rows)
 
 
+def ablation(found: Mapping[str, Any]) -> str:
+    """The detector with one part off at a time."""
+    rows = []
+    for one in found["parts"]:
+        whole = one["off"] == found["parts"][0]["off"]
+        rows.append([
+            one["off"],
+            one["instead"],
+            str(one["copy_among_candidates"]),
+            str(one["flagged"]),
+            "" if whole else f"{one['lost']} / {one['gained']}",
+            _figure(one["f1"]),
+            _figure(one["score"]),
+            str(one["flagged_twins"]),
+            str(one["flagged_authentic_images"]),
+            _figure(one["cpu_seconds_per_image"], 2),
+        ])  # fmt: skip
+    first = found["parts"][0]
+    said = (
+        f"{first['forged']} forgeries, their {first['twins']} authentic twins and "
+        f"{first['authentic_images']} authentic images, of at most "
+        f"{found['largest_pixels'] / 1e6:g} megapixels. Lost and gained are forgeries, against the "
+        "detector as it is."
+    )
+    header = ("off", "in its place", "a copy among the candidates", "flagged", "lost / gained",
+              "pixel F1", "metric", "flagged twins", "flagged authentic images",
+              "CPU s/image")  # fmt: skip
+    return f"{rows_of(header, rows)}\n\n{said}"
+
+
+def panels(found: Mapping[str, Any]) -> str:
+    """What comparing keypoints costs in figures of many panels (`bench.match --panels`)."""
+    rows = [
+        [
+            str(one["panels"]),
+            str(one["keypoints"]),
+            f"{one['seconds']:.2f}",
+            _percent(one["share_comparing"]),
+            _percent(one["most_a_shortlist_saves"]),
+            f"{one['copies_among_candidates']} of {one['figures']}",
+        ]
+        for one in found["figures"]
+    ]
+    header = ("panels", "keypoints", "s", "comparing", "a shortlist saves at most", "copy found")
+    return rows_of(header, rows)
+
+
+def detectors(found: Mapping[str, Any]) -> str:
+    """What other keypoint detectors would add (`bench.match --detectors`)."""
+    rows = [
+        [
+            one["detector"],
+            str(one["keypoints_per_image"]),
+            *(str(one[key]) for key in ("groups", "with_sift", "with_sift_and_dense")),
+            f"{one['seconds_per_image']:.2f}",
+            _percent(one["share_of_search"]),
+        ]
+        for one in found["detectors"]
+    ]
+    said = (
+        f"{found['images']} forgeries with {found['groups']} groups; the whole search takes "
+        f"{found['search_seconds_per_image']:.2f} CPU seconds an image."
+    )
+    header = ("detector", "keypoints", "groups found", "with SIFT", "and the dense field",
+              "CPU s/image", "of the search")  # fmt: skip
+    return f"{rows_of(header, rows)}\n\n{said}"
+
+
 def operating_points(judge: Mapping[str, Any]) -> str:
     """Thresholds by rate and kind, from the judge's document."""
     found = judge["operating_points"]
@@ -152,6 +221,9 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "accuracy-curves": curves,
     "accuracy-recipes": recipes,
     "accuracy-peers": peers,
+    "accuracy-ablation": ablation,
+    "match-panels": panels,
+    "match-detectors": detectors,
 }
 """By the name of the results' file."""
 
@@ -178,8 +250,9 @@ def block(name: str, results: Path = ROOT / "bench" / "results", judge: Path = J
         )
     make, file = TABLES[name], results / f"{name}.json"
     if not file.exists():
-        part = name.removeprefix("accuracy-")
-        return f"`python -m bench.accuracy --only {part}` has not been run."
+        bench, _, part = name.partition("-")
+        option = f"--only {part}" if bench == "accuracy" else f"--{part}"
+        return f"`python -m bench.{bench} {option}` has not been run."
     return make(json.loads(file.read_text(encoding="utf-8")))
 
 
@@ -208,6 +281,10 @@ def _alarms(one: Mapping[str, Any] | None) -> str:
 def _share(hits: int, count: int, bounds: Sequence[float] | None = None) -> str:
     text = f"{hits} of {count}"
     return text + (f" ({100 * bounds[0]:.0f} to {100 * bounds[1]:.0f} %)" if bounds else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

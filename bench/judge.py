@@ -3,9 +3,10 @@
 Forgeries are made from the images to fit on (`bench.sources`); each is searched, and so is its
 authentic twin, and so are authentic images of every kind. Boosted trees are fitted to what is a
 copy among the candidates. The image score is calibrated on out-of-fold sums, and so are the
-thresholds by false-positive rate and kind of image; folds keep first sources apart. Writes
-forgecli/match/judge.json and prints what it is worth. With --samples, what was searched is kept,
-and the next fit takes seconds.
+thresholds by false-positive rate and kind of image. Sources are put into folds first, and each
+forgery is made from those of one fold. Writes forgecli/match/judge.json and prints what it is
+worth. With --samples, what was searched is kept as it grows: a run that was stopped goes on, and
+the next fit takes a minute. Samples of other settings, features or source images are refused.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.judge_collect import collect
 from bench.judge_fit import fit
-from bench.judge_samples import Samples, collect, overlap_with
 from bench.machine import table
-
-__all__ = ["Samples", "collect", "fit", "overlap_with"]
 
 TARGET = Path(__file__).resolve().parents[1] / "forgecli" / "match" / "judge.json"
 
@@ -60,21 +59,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--forgeries", type=int, default=200)
-    parser.add_argument("--per-kind", type=int, default=25, help="authentic images of each kind")
+    parser.add_argument("--forgeries", type=int, default=400)
+    parser.add_argument("--per-kind", type=int, default=60, help="authentic images of each kind")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
-        "--samples", type=Path, metavar="FILE.npz", help="keep the samples here, or read them"
+        "--samples",
+        type=Path,
+        metavar="FILE.npz",
+        help="keep samples here, and go on from there",
     )
     parser.add_argument("--output", type=Path, default=TARGET)
     asked = parser.parse_args()
-    if asked.samples and asked.samples.exists():
-        samples = Samples.read(asked.samples)
-    else:
-        samples = collect(asked.forgeries, asked.per_kind, asked.seed, asked.workers)
-        if asked.samples:
-            samples.write(asked.samples)
+    samples = collect(asked.forgeries, asked.per_kind, asked.seed, asked.workers, asked.samples)
     document = fit(samples)
     text = json.dumps(document, separators=(",", ":"))
     asked.output.write_text(text + "\n", encoding="utf-8")

@@ -1,8 +1,7 @@
 """The fit of the judge: boosted trees, the line to a probability, thresholds, and their worth.
 
-All figures are out of fold, and folds keep first sources apart: the trees that score a case were
-fitted on no case that shares its first source. A figure made of several sources may have others
-that they have seen: with few sources, hardly any figure has all of its own in one fold.
+All figures are out of fold: the trees that score a case have seen none of its sources, for sources
+were put into folds before anything was made of them (`bench.judge_folds`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.judge_samples import Samples
+from bench.judge_trees import BoostedTrees
 from bench.machine import machine
 from forgecli.match.features import FEATURES
 from forgecli.match.operating import POOLED, measured_thresholds
@@ -21,7 +21,6 @@ from forgecli.match.operating import POOLED, measured_thresholds
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
 """False-positive rates for which thresholds are measured."""
 
-FOLDS = 5
 BINS = 10
 PRIOR = 0.5
 """Share of forged images that the probability assumes. The fit's own share means nothing, and at
@@ -36,23 +35,10 @@ _SURE, _NONE = 0.7, 0.3
 
 
 def folds(samples: Samples) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Images to fit on and images to score, bool (images,) each; every image is scored once.
-
-    Sources go to the fold with the fewest cases, the largest first. A case is scored in the fold of
-    its first source; cases that have any source of that fold are not fitted on.
-    """
-    sizes = np.bincount(samples.home, minlength=len(samples.sources))
-    fold_of = np.zeros(len(samples.sources), np.int64)
-    filled = np.zeros(FOLDS, np.int64)
-    for source in np.argsort(-sizes, kind="stable"):
-        fold_of[source] = filled.argmin()
-        filled[filled.argmin()] += sizes[source]
-    for fold in range(FOLDS):
-        here = fold_of == fold
-        scored = here[samples.home][samples.case]
-        touched = (samples.of & here).any(axis=1)[samples.case]
-        if scored.any():
-            yield ~touched, scored
+    """Images to fit on and images to score, bool (images,) each; every image is scored once."""
+    fold = samples.fold[samples.case]
+    for number in np.unique(fold):
+        yield fold != number, fold == number
 
 
 def weights(samples: Samples) -> NDArray[np.float64]:
@@ -71,22 +57,12 @@ def clear(samples: Samples) -> NDArray[np.bool_]:
     return (samples.overlap > _SURE) | (samples.overlap < _NONE)
 
 
-def trees(count: int = 250) -> Any:
-    """The classifier, not fitted, of so many trees."""
-    from sklearn.ensemble import GradientBoostingClassifier
-
-    return GradientBoostingClassifier(
-        n_estimators=count,
-        learning_rate=0.06,
-        max_depth=4,
-        min_samples_leaf=20,
-        subsample=0.6,
-        max_features=0.4,
-        random_state=0,
-    )
+def trees() -> BoostedTrees:
+    """The trees, not fitted."""
+    return BoostedTrees(FEATURES)
 
 
-def out_of_fold(samples: Samples, make: Callable[[], Any] = trees) -> NDArray[np.float64]:
+def out_of_fold(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> NDArray[np.float64]:
     """The highest log-odds among the candidates of every image, float64 (images,), each from trees
     that saw none of its sources."""
     best = np.full(len(samples.case), NO_CANDIDATE)
@@ -96,11 +72,8 @@ def out_of_fold(samples: Samples, make: Callable[[], Any] = trees) -> NDArray[np
         rows = np.flatnonzero(scored[samples.image])
         if not rows.size:
             continue
-        model = make().fit(
-            samples.features[use], samples.overlap[use] > _SURE, sample_weight=weight[use]
-        )
-        evidence = model.decision_function(samples.features[rows])
-        np.maximum.at(best, samples.image[rows], evidence)
+        model = make().fit(samples.features[use], samples.overlap[use] > _SURE, weight[use])
+        np.maximum.at(best, samples.image[rows], model.evidence(samples.features[rows]))
     return best
 
 
@@ -202,7 +175,7 @@ def operating_points(
     }
 
 
-def fit(samples: Samples, make: Callable[[], Any] = trees) -> dict[str, Any]:
+def fit(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> dict[str, Any]:
     """Trees, calibration, thresholds and out-of-fold figures, as `judge_from` reads them."""
     best = out_of_fold(samples, make)
     slope, offset = line(best, samples.forged)
@@ -210,14 +183,11 @@ def fit(samples: Samples, make: Callable[[], Any] = trees) -> dict[str, Any]:
 
     use, weight = clear(samples), weights(samples)
     copies = samples.overlap > _SURE
-    final = make().fit(samples.features[use], copies[use], sample_weight=weight[use])
-    prior = float(np.average(copies[use], weights=weight[use]))
+    final = make().fit(samples.features[use], copies[use], weight[use])
     found = np.zeros(len(samples.case), bool)
     found[samples.image[copies]] = True
-    importance = zip(FEATURES, np.round(final.feature_importances_, 4).tolist(), strict=True)
     return {
         "features": list(FEATURES),
-        "base": float(np.log(prior / (1.0 - prior))),
         "slope": slope,
         "offset": offset,
         "prior": PRIOR,
@@ -227,24 +197,12 @@ def fit(samples: Samples, make: Callable[[], Any] = trees) -> dict[str, Any]:
             "forged": int(samples.forged.sum()),
             "authentic": int((~samples.forged).sum()),
             "sources": len(samples.sources),
+            "folds": len(np.unique(samples.fold)),
             "candidates": len(samples.overlap),
             "copies": int(copies.sum()),
             "forged_with_a_copy_among_candidates": round(float(found[samples.forged].mean()), 4),
             "versions": machine()["versions"],
         },
-        "importance": dict(sorted(importance, key=lambda item: -item[1])),
-        "trees": [
-            _tree(estimator.tree_, final.learning_rate) for estimator in final.estimators_[:, 0]
-        ],
-    }
-
-
-def _tree(tree: Any, rate: float) -> dict[str, list[float]]:
-    return {
-        "feature": np.maximum(tree.feature, 0).tolist(),
-        # Digits that count, not decimals: some features are shares of a few pixels in a million.
-        "threshold": [float(f"{value:.9g}") for value in tree.threshold],
-        "left": tree.children_left.tolist(),
-        "right": tree.children_right.tolist(),
-        "value": np.round(rate * tree.value[:, 0, 0], 6).tolist(),
+        "importance": final.importance(),
+        **final.document(),
     }

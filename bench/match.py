@@ -1,17 +1,23 @@
 """Where the match detector's time goes, and its kernels against NumPy and OpenCV; one thread.
 
     python -m bench.match [--images N] [--drawn] [--rounds N] [--json FILE]
+    python -m bench.match --panels | --detectors [--images N] [--json FILE]
 
 First the seconds per megapixel of every stage of `forgecli.match.search`, over authentic images
 that may be fitted on, or over drawn ones with `--drawn`. Then each kernel beside what it replaces,
 written with NumPy and OpenCV as one would write it: the median, over interleaved rounds, of the
 reference's time over ours, with its quartiles. Prints nothing but an error where results differ.
+
+With --panels, what comparing keypoints costs in figures of many panels (`bench.match_panels`); with
+--detectors, what other keypoint detectors would add (`bench.match_detectors`). Each has a file of
+its own under bench/results.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,6 +26,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import match_detectors, match_panels
 from bench.machine import Timing, arguments, paired, ratio, table, write_results
 from bench.match_references import REFERENCES, Material
 from bench.sources import authentic_files, photographs, spread
@@ -117,15 +124,42 @@ def compare(given: Material, rounds: int) -> list[dict[str, Any]]:
     return records
 
 
+def panels(each: int | None, path: Path) -> None:
+    """See `bench.match_panels`."""
+    records = match_panels.figures(list(match_panels.costs(4 if each is None else each)))
+    print(match_panels.shown(records))
+    write_results(path, {"threads": 1, "side": match_panels.SIDE, "figures": records})
+
+
+def detectors(images: int | None, path: Path) -> None:
+    """See `bench.match_detectors`."""
+    found = match_detectors.compare(40 if images is None else images)
+    print(match_detectors.shown(found))
+    write_results(path, {"threads": 1, **found})
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = arguments(__doc__, "match")
-    parser.add_argument("--images", type=int, default=12)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--panels", action="store_true", help="figures of many panels")
+    what.add_argument("--detectors", action="store_true", help="other keypoint detectors")
+    parser.add_argument("--images", type=int, help="12, of --detectors 40, of --panels 4 a row")
     parser.add_argument("--drawn", action="store_true", help="drawn images instead of real ones")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
+    if asked.panels or asked.detectors:
+        name = "panels" if asked.panels else "detectors"
+        usual: Path = parser.get_default("json")
+        apart = panels if asked.panels else detectors
+        apart(
+            asked.images,
+            usual.with_name(f"match-{name}.json") if asked.json == usual else asked.json,
+        )
+        return
+    asked.images = 12 if asked.images is None else asked.images
     images = [drawn(n) for n in range(asked.images)] if asked.drawn else real(asked.images)
     by_stage = stages(images, min(asked.rounds, 3))
     kernels = compare(material(drawn(0)), asked.rounds)

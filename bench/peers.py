@@ -7,6 +7,7 @@
 - ``loader``: a good PyTorch loop: DataLoader with workers, channels_last, `torch.inference_mode`,
   OpenCV components, run lengths in NumPy inside a component's box.
 - ``loader-openvino``: the same loop with our engine.
+- ``asynchronous``: our stages, in one process around OpenVINO's asynchronous requests.
 - ``engine``: OpenVINO alone, in throughput mode over all cores, on input that lies ready.
 - ``decode``: reading and decoding alone, with our decoders, in processes.
 
@@ -233,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ("notebook", "loader", "loader-openvino", "engine", "decode")
+    names = ("notebook", "loader", "loader-openvino", "asynchronous", "engine", "decode")
     parser.add_argument("name", choices=names)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
@@ -253,6 +254,11 @@ def main() -> None:
     else:
         if asked.name == "notebook":
             rows = notebook(card, asked.model, files)
+        elif asked.name == "asynchronous":
+            from bench.asynchronous import asynchronous
+            from forgecli.segment.onnx_file import read_onnx_card
+
+            rows = asynchronous(read_onnx_card(asked.model), asked.model, files, asked.threads)
         else:
             make = torch_forward if asked.name == "loader" else openvino_forward
             forward = make(asked.model, asked.threads)

@@ -1,6 +1,7 @@
 """`forge predict` with a network on the CPU, against what people run.
 
-    python -m bench.predict [--files N] [--rounds N] [--size PX] [--encoder NAME] [--int8]
+    python -m bench.predict [--files N] [--rounds N] [--size PX] [--encoder NAME]
+        [--model FILE.safetensors] [--int8 [--labelled DATASET]]
 
 Every contender is a program of its own that takes a folder of drawn files (see
 `bench.predict_data`) to a submission; `bench.peers` holds those that are not ours:
@@ -8,6 +9,8 @@ Every contender is a program of its own that takes a folder of drawn files (see
 - peer A, the loop of a notebook; peer B, a good DataLoader loop with the best of several settings,
   found in a run before; peer B with our engine, which tells what is the engine's and what ours;
 - ours: `forge predict` with the .onnx (OpenVINO), and with the checkpoint (PyTorch);
+- the same stages in one process around OpenVINO's asynchronous requests (`bench.asynchronous`), in
+  place of a process for every core;
 - the limits: OpenVINO alone on ready input, and decoding alone.
 
 They run in turn, round by round, in another order each time; ratios are medians of the rounds'
@@ -33,14 +36,15 @@ from statistics import median
 from typing import Any
 
 from bench.agreement import agreement, described
-from bench.machine import Timing, arguments, ratio, table, write_results
+from bench.machine import Ratio, Timing, arguments, ratio, table, write_results
 from bench.predict_data import draw, write_network
 from bench.programs import Contender, Ran, forget, run
-from bench.views import files_of
+from bench.views import files_of, refuse_tiles
 from forgecli.cases.header import read_size
 from forgecli.cores import available_cores
 from forgecli.doctor.packages import installed
 from forgecli.errors import ForgeError
+from forgecli.segment.checkpoint import card_file, read_card
 
 FORGE = [sys.executable, "-c", "from forgecli.app import main; main()"]
 PEERS = [sys.executable, "-m", "bench.peers"]
@@ -49,6 +53,7 @@ NOTEBOOK = "peer A: notebook"
 LOADER = "peer B: DataLoader"
 CONTROL = "peer B, our engine"
 CHECKPOINT = "forge, .safetensors"
+ASYNCHRONOUS = "one process, asynchronous"
 INT8 = "forge, INT8"
 ENGINE = "limit: engine alone"
 DECODE = "limit: decode alone"
@@ -76,7 +81,7 @@ class Stage:
 
     def peer(self, name: str, **options: int) -> list[str]:
         """The command of a program of `bench.peers`."""
-        exported = name in ("engine", "loader-openvino")
+        exported = name in ("asynchronous", "engine", "loader-openvino")
         command = [*PEERS, name, "--model", str(self.onnx if exported else self.checkpoint)]
         for option, value in options.items():
             command += [f"--{option}", str(value)]
@@ -129,6 +134,15 @@ def best_loader(stage: Stage, name: str, subset: int) -> tuple[dict[str, int], d
     return settings[best], tried
 
 
+def borrowed(model: Path, work: Path) -> Path:
+    """A copy of a user's checkpoint, so that nothing is written beside theirs."""
+    for file in (model, card_file(model)):
+        if not file.is_file():
+            sys.exit(f"{file}: there is no such file; a checkpoint is a .safetensors and its .json")
+        (work / file.name).write_bytes(file.read_bytes())
+    return work / model.name
+
+
 def export(checkpoint: Path) -> None:
     """Write the .onnx beside the checkpoint, by the program."""
     command = [*FORGE, "build-engine", str(checkpoint), "--onnx-only", "--precision", "fp32"]
@@ -137,14 +151,29 @@ def export(checkpoint: Path) -> None:
         sys.exit(f"the network cannot be exported:\n{done.stderr}")
 
 
-def quantised(stage: Stage, images: int) -> tuple[Path | None, str]:
-    """The network in INT8, calibrated on drawn files of another seed; None and why if refused.
+def quantised(stage: Stage, images: int, labelled: Path | None) -> tuple[Path | None, str]:
+    """The network in INT8, as `forge build-engine` makes it; None and why if its gate refuses it.
 
-    A network of random weights has no truth to be scored against. What it finds in FP32 is taken
-    for the truth, so the gate asks how well INT8 repeats it.
+    Args:
+        images: half of them to calibrate with; of drawn files the other half is judged on.
+        labelled: images with masks to calibrate with and judge on. None: drawn files of another
+            seed, and what the network finds there in FP32 is taken for the truth, for one of random
+            weights has no other; the gate then asks how well INT8 repeats it.
     """
     from forgecli.build.int8 import quantise
 
+    dataset = labelled or _as_it_finds_them(stage, images)
+    target = stage.onnx.with_name(f"{stage.onnx.stem}.int8.onnx")
+    try:
+        quantise(stage.onnx, dataset, target, images=images // 2, tolerance=INT8_TOLERANCE,
+                 note=_say)  # fmt: skip
+    except ForgeError as error:  # the bench goes on without it
+        return None, error.what
+    return target, ""
+
+
+def _as_it_finds_them(stage: Stage, images: int) -> Path:
+    """A data set of drawn files whose masks are what the network flags."""
     dataset = stage.work / "calibration"
     folder = dataset / "train_images" / "forged"
     draw(folder, images, seed=4711)
@@ -156,13 +185,7 @@ def quantised(stage: Stage, images: int) -> tuple[Path | None, str]:
     for file in files_of(folder):
         if not (dataset / "train_masks" / f"{file.stem}.npy").exists():
             file.rename(authentic / file.name)
-    target = stage.onnx.with_name(f"{stage.onnx.stem}.int8.onnx")
-    try:
-        quantise(stage.onnx, dataset, target, images=images // 2, tolerance=INT8_TOLERANCE,
-                 note=_say)  # fmt: skip
-    except ForgeError as error:  # the bench goes on without it
-        return None, error.what
-    return target, ""
+    return dataset
 
 
 def measure(stage: Stage, contenders: dict[str, Contender], rounds: int) -> None:
@@ -191,6 +214,15 @@ def measure(stage: Stage, contenders: dict[str, Contender], rounds: int) -> None
 def _shape(file: Path) -> tuple[int, int]:
     header = read_size(file)
     return header.height, header.width
+
+
+def times_as_long(one: Contender, other: Contender) -> tuple[Ratio, str]:
+    """How many times as long the one took as the other, and whether with the start of both or
+    without: without it where it can be told from the rest in both."""
+    rests = one.without_start(), other.without_start()
+    if rests[0] is not None and rests[1] is not None:
+        return ratio(rests[0], rests[1]), "without the start"
+    return ratio(one.seconds(), other.seconds()), "with the start"
 
 
 def report(contenders: Mapping[str, Contender], files: int) -> tuple[str, dict[str, Any]]:
@@ -246,11 +278,17 @@ def main() -> None:
     parser.add_argument("--encoder", default="resnet18", help="or tu-tf_efficientnet_lite0")
     parser.add_argument("--workers", type=int, help="of forge predict; default: its own")
     parser.add_argument("--model", type=Path, metavar="FILE.safetensors",
-                        help="a network of yours, its .onnx beside it")  # fmt: skip
+                        help="a network of yours, its .json beside it")  # fmt: skip
     parser.add_argument("--int8", action="store_true", help="quantise the network as well")
+    parser.add_argument("--labelled", type=Path, metavar="DATASET",
+                        help="images with masks that INT8 is calibrated and judged on")  # fmt: skip
     parser.add_argument("--calibration", type=int, default=48, help="files for INT8")
     parser.add_argument("--work", type=Path, help="keep files and networks here")
     asked = parser.parse_args()
+    if asked.labelled and not asked.int8:
+        parser.error("--labelled is for --int8")
+    if asked.model:
+        refuse_tiles(read_card(asked.model))
     with tempfile.TemporaryDirectory() as folder:
         work = asked.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
@@ -258,10 +296,12 @@ def main() -> None:
         one = work / "one"
         draw(one, 1)
         facts: dict[str, Any] = {"file": asked.model.name} if asked.model else {}
-        checkpoint = asked.model or work / f"{asked.encoder}-{asked.size}.safetensors"
         if asked.model is None:
+            checkpoint = work / f"{asked.encoder}-{asked.size}.safetensors"
             facts = write_network(checkpoint, asked.encoder, asked.size, files)
-            export(checkpoint)
+        else:
+            checkpoint = borrowed(asked.model, work)
+        export(checkpoint)
         stage = Stage(work / f"files-{asked.files}", one, checkpoint, work)
         subset = max(min(asked.files, 24), 1)
         best, tried = best_loader(stage, "loader", subset)
@@ -274,12 +314,13 @@ def main() -> None:
             NOTEBOOK: Contender(stage.peer("notebook")),
             LOADER: Contender(stage.peer("loader", **best)),
             CONTROL: Contender(stage.peer("loader-openvino", **control)),
+            ASYNCHRONOUS: Contender(stage.peer("asynchronous", threads=available_cores())),
             ENGINE: Contender(stage.peer("engine"), limit=True),
             DECODE: Contender(stage.peer("decode", workers=available_cores()), limit=True),
         }
         int8: dict[str, Any] = {}
         if asked.int8:
-            model, refused = quantised(stage, asked.calibration)
+            model, refused = quantised(stage, asked.calibration, asked.labelled)
             int8 = {"refused": refused}
             if model is not None:
                 contenders[INT8] = Contender(stage.ours(model) + workers)
@@ -292,15 +333,16 @@ def main() -> None:
     text, results = report(contenders, asked.files)
     print(f"{facts}\n{about}\n")
     print(text)
+    versus, how = times_as_long(contenders[ASYNCHRONOUS], contenders[OURS])
+    print(f"processes are {versus} times as fast as one process with asynchronous requests, {how}")
     for name, each in alike.items():
         print(f"{name}: score against ours {each.score:.5f}, other pixels {each.different:.2e}")
     if INT8 in contenders:
-        times = [contenders[name].without_start() or contenders[name].seconds()
-                 for name in (OURS, INT8)]  # fmt: skip
-        faster = ratio(*times)
+        faster, how = times_as_long(contenders[OURS], contenders[INT8])
         passed = alike[INT8].score >= 1 - INT8_TOLERANCE
         print(
-            f"INT8 is {faster} times as fast as FP32; its gate: {'passed' if passed else 'failed'}"
+            f"INT8 is {faster} times as fast as FP32, {how}; its gate: "
+            f"{'passed' if passed else 'failed'}"
         )
         int8 |= {"times_as_fast_as_fp32": [faster.low, faster.middle, faster.high],
                  "passed": passed}  # fmt: skip
@@ -316,6 +358,7 @@ def main() -> None:
             "peer_b": {"best": best, "tried": tried},
             "peer_b_our_engine": {"best": control, "tried": tried_control},
             "agreement": {name: [each.score, each.different] for name, each in alike.items()},
+            "processes_against_asynchronous": [versus.low, versus.middle, versus.high],
             "int8": int8,
             "contenders": results,
         },

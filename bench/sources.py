@@ -6,11 +6,16 @@ not part of it. Without them, the benches that need them say so and stop.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
+import re
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+from bench.repeats import distinct
 from forgecli.synth.sources import SourceFile, list_sources
 
 HELD_OUT = frozenset(
@@ -32,8 +37,31 @@ HELD_OUT = frozenset(
 SPLIT_BY_FILE = frozenset({"blots_athenaz2_raw", "opendiagram_pmc", "matplotlib_plots"})
 """The only sources of their kinds: a third of their files is held out."""
 
+SERIES = {
+    "blots_athenaz2_raw": r"pone\.\d+|Raw_images|Western_blot_images_revised|SCC|Figure2|Elias",
+    "opendiagram_pmc": r"PMC\d+|rahul\d|phys(?:rev|ical)\w*\.[\d.]+",
+    "matplotlib_plots": r"^test_[a-z0-9]+",
+}
+"""What names a paper, or a series of images made together, in a file's original name. Blots of one
+series are of one membrane or exposure, figures of one paper share panels and drawings."""
+
 NO_PHOTOGRAPHS = frozenset({"figure", "graph"})
 """Kinds that hold mostly drawings: authentic examples, but nothing to make forgeries from."""
+
+KIND_BY_EYE = {"gels_maxschommer": "graph"}
+"""Sources filed under another kind than they show: these gels are plots of brightness over distance
+and of its ratios, lines on white."""
+
+DRAWN = frozenset(
+    f"mixed/skimage_data_{name}"
+    for name in ("000.png", "005.png", "009.tif", "011.png", "012.png", "018.png")
+)
+"""By eye, no photographs either: a colour wheel, a printed page, a chequerboard, a phantom, a
+silhouette. A copied letter or square cannot be told from the next one."""
+
+CLONED = frozenset({"mixed/skimage_data_010.png", "mixed/skimage_data_017.png"})
+"""Textures of grass and gravel that were made seamless by cloning: the same stalks and stones stand
+in them twice. Nothing is made of them; as authentic images they count, and as false positives."""
 
 
 def data_folder() -> Path:
@@ -46,12 +74,35 @@ def data_folder() -> Path:
 
 
 def authentic_files() -> tuple[list[SourceFile], list[SourceFile]]:
-    """Authentic images to fit on, and authentic images to test on."""
+    """Authentic images to fit on, and authentic images to test on. Sources that are split by file
+    have files of one series on both sides."""
     folder = data_folder()
-    fitted, held_out = [], []
-    for file in list_sources(folder / "authentic", folder / "authentic.csv"):
-        (held_out if _is_held_out(file) else fitted).append(file)
-    return fitted, held_out
+    files = [
+        replace(file, kind=KIND_BY_EYE.get(file.source, file.kind))
+        for file in list_sources(folder / "authentic", folder / "authentic.csv")
+    ]
+    fitted = [file for file in files if not _is_held_out(file)]
+    return fitted, [file for file in files if _is_held_out(file)]
+
+
+def origin_of(file: SourceFile) -> str:
+    """What a file must not share with another fold: its source; where there is only one source of
+    its kind, its series; where it is of none, the file itself."""
+    pattern = SERIES.get(file.source)
+    if pattern is None:
+        return file.source
+    found = re.search(pattern, _original_names().get(file.name, file.name))
+    return f"{file.source}: {found[0] if found else file.name}"
+
+
+@cache
+def _original_names() -> dict[str, str]:
+    """The name of every authentic image where it came from, by its path below their folder."""
+    with (data_folder() / "authentic.csv").open(newline="", encoding="utf-8") as table:
+        return {
+            row["file"].removeprefix("authentic/"): row["original_name"]
+            for row in csv.DictReader(table)
+        }
 
 
 def _is_held_out(file: SourceFile) -> bool:
@@ -61,8 +112,9 @@ def _is_held_out(file: SourceFile) -> bool:
 
 
 def photographs(files: list[SourceFile]) -> list[SourceFile]:
-    """Those of the files that forgeries can be made from."""
-    return [file for file in files if file.kind not in NO_PHOTOGRAPHS]
+    """Those of the files that forgeries can be made from, one for each scene (`bench.repeats`)."""
+    unfit = DRAWN | CLONED
+    return distinct([f for f in files if f.kind not in NO_PHOTOGRAPHS and f.name not in unfit])
 
 
 def spread(files: list[SourceFile], most: int) -> list[SourceFile]:

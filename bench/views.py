@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,14 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from forgecli.segment.checkpoint import Card
+
 Image.MAX_IMAGE_PIXELS = None
 MULTIPLE = 32
 _SUFFIXES = (".png", ".jpg", ".tif")
 
 
+def refuse_tiles(card: Card) -> None:
+    """End the program if a network does not see pictures as a whole, as all but forge show them:
+    they would do other work than forge, and find something else."""
+    if card.preprocess.view != "resize":
+        sys.exit(
+            f"the network's view is {card.preprocess.view!r}: what forge is compared with shows it "
+            "the picture as a whole and puts no tiles together; name a network of the view 'resize'"
+        )
+
+
 def files_of(folder: Path) -> list[Path]:
     """The pictures, by name."""
-    return sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES)
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
 
 
 def pillow_rgb(file: Path) -> NDArray[np.uint8]:

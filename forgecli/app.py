@@ -23,6 +23,7 @@ from forgecli.commands import (
 )
 from forgecli.console import fail, stderr
 from forgecli.errors import ExitCode, ForgeError
+from forgecli.stdout import flush_stdout, name_stdout, unsent
 
 app = typer.Typer(
     name="forge",
@@ -70,8 +71,12 @@ def main() -> None:
     debug = "--debug" in before_files
     if debug:
         arguments.remove("--debug")
+    name_stdout()
     try:
-        app(args=arguments, prog_name="forge")
+        try:
+            app(args=arguments, prog_name="forge")
+        finally:
+            flush_stdout()
     except ForgeError as error:
         if debug:
             raise
@@ -83,6 +88,9 @@ def main() -> None:
     except Exception as error:  # the last line of defence: no traceback for a user
         if debug:
             raise
+        if full := unsent(error):
+            fail(full)
+            sys.exit(full.exit_code)
         fail(
             ForgeError(
                 f"unexpected {type(error).__name__}: {error}",

@@ -38,7 +38,8 @@ class OutputError(ForgeError):
 
     def __init__(self, error: OSError, path: Path | str) -> None:
         what, mend = _REASONS.get(
-            error.errno or 0, (f"cannot be written: {error.strerror or error}.", "")
+            error.errno or 0,
+            (f"cannot be written: {error.strerror or error}.", "write to another folder"),
         )
         super().__init__(what, file=path, mend=mend)
         self.full = error.errno in _FULL

@@ -96,6 +96,22 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """What an image's score was held against.
+
+    Attributes:
+        kind: of image, as match sees it; empty where thresholds do not go by kind.
+        threshold: score from which such an image is flagged.
+        rate: share of authentic images that this threshold flags, by measurement; None where the
+            threshold itself was asked for, or was not measured so.
+    """
+
+    kind: str
+    threshold: float
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """What was found in one input. There is one for every input, whatever happened.
 
@@ -108,6 +124,7 @@ class Detection:
         warnings: what was odd about the file but could be read all the same.
         seconds: wall time by stage.
         found_by: ``match`` or ``segment``: whose word it is; empty if nobody's.
+        criterion: what the score was held against; None where a detector leaves that to the job.
     """
 
     case_id: str
@@ -120,6 +137,7 @@ class Detection:
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     found_by: str = ""
+    criterion: Criterion | None = None
 
 
 class Detector(Protocol):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from forgecli.detection import Detection, Detector, Picture, Status
+from forgecli.detection import Criterion, Detection, Detector, Picture, Status
 
 
 class FusedDetector:
@@ -80,7 +80,11 @@ class FusedDetector:
         warnings = (*silent.warnings, *found.warnings)
         if found.instances and found.score >= gate:
             score = self._common(found.score, gate)
-            return replace(found, score=score, warnings=warnings, seconds=seconds)
+            kind = silent.criterion.kind if silent.criterion else ""
+            return replace(
+                found, score=score, warnings=warnings, seconds=seconds,
+                criterion=Criterion(kind, self._threshold),
+            )  # fmt: skip
         if found.score < gate:
             seen = min(self._common(found.score, gate), math.nextafter(self._threshold, 0.0))
             silent = replace(silent, score=max(silent.score, seen))

@@ -10,6 +10,12 @@ from types import FrameType, TracebackType
 from typing import Self
 
 
+def leave_interrupts() -> None:
+    """For worker processes. Ctrl-C goes to every process of a terminal: the first one hears it,
+    and ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class StopSignals:
     """While it is entered, the signals that end a program are only remembered.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgecli.detection import Detection, Instance, Picture, Status
+from forgecli.detection import Criterion, Detection, Instance, Picture, Status
 from forgecli.fused import FusedDetector
 from forgecli.predict.decide import flagged_instances
 
@@ -118,6 +118,14 @@ def test_segment_is_asked_only_where_match_is_silent() -> None:
     assert segment.calls == ["prepare"]
     detector.close()
     assert segment.calls == ["prepare", "close"] and speaking.calls[-1] == "close"
+
+
+def test_what_segment_says_was_held_against_the_threshold_of_both() -> None:
+    silent = detection("match", 0.2, outlines=False, criterion=Criterion("blot", 0.8, 0.01))
+    spoken = fused(silent, detection("segment", 0.95, outlines=True))
+    assert spoken.found_by == "segment" and spoken.criterion == Criterion("blot", 0.7)
+    kept = fused(silent, detection("segment", 0.1, outlines=False))
+    assert kept.criterion == silent.criterion
 
 
 def test_without_a_gate_segment_is_never_asked_nor_prepared() -> None:

@@ -154,7 +154,7 @@ def _setup(
         cores=available_cores(),
         view=plan.preprocess.view if plan else "",
         tta=plan.tta if plan else "",
-        suffix=plan.weights.suffix if plan else "",
+        suffix=plan.weights.suffix.lower() if plan else "",
         own=own,
         pictures=len(cases),
         megapixels=sum(sizes) / len(sizes) / 1e6,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -168,6 +169,8 @@ def _spread(total: int, count: int) -> set[int]:
 def _nncf() -> types.ModuleType:
     from engines.openvino import silent_openvino
 
+    # NNCF imports a part of PyTorch that warns where there is no CUDA, which is not needed here.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         silent_openvino()  # before NNCF, which would report as well
         import nncf

@@ -11,7 +11,7 @@ from engines.base import Spec
 from forgecli.atomic import check_output
 from forgecli.build.settings import BuildSettings, OnnxPrecision, Size
 from forgecli.errors import UsageError
-from forgecli.segment.checkpoint import Card, card_file, read_card
+from forgecli.segment.checkpoint import Card, card_file, read_card, weights_file
 from forgecli.segment.models.registry import not_exportable
 
 WEIGHTS = ".safetensors"
@@ -60,12 +60,12 @@ class BuildPlan:
             ForgeError: its card is not one of ours.
             OutputError: nothing can be written to the folder.
         """
-        if checkpoint.suffix not in (WEIGHTS, ".json"):
+        if checkpoint.suffix.lower() not in (WEIGHTS, ".json"):
             raise UsageError("is not a checkpoint.", file=checkpoint,
                              mend="name the .safetensors file that forge train wrote")  # fmt: skip
-        weights = checkpoint.with_suffix(WEIGHTS)
+        weights = weights_file(checkpoint, WEIGHTS)
         if not weights.exists() and not card_file(weights).exists():
-            raise UsageError("there is no such checkpoint.", file=checkpoint)
+            raise UsageError("there is no such checkpoint.", file=checkpoint, mend="check the path")
         card = read_card(weights)
         _refuse(card, weights, settings)
         plan = cls(weights, _sha256(weights), card, folder or weights.parent, settings, overwrite)

@@ -58,7 +58,7 @@ def find_files(inputs: Sequence[str | Path]) -> Files:
         elif glob.has_magic(text):
             _take_pattern(text, files, seen)
         else:
-            raise UsageError("There is no such file or folder.", file=text)
+            raise UsageError("There is no such file or folder.", file=text, mend="check the path")
     return files
 
 

@@ -68,8 +68,9 @@ def predict(
         str | None,
         typer.Option(
             metavar="auto|cpu|cuda:0|mps",
-            help="Where it runs; auto takes a GPU if there is one that the engine can use. "
-            "Default: auto.",
+            help="Where it runs; auto takes a GPU if there is one that the engine can use. match "
+            "alone runs on the CPU unless cuda:0 is named here: it has not run on a GPU yet, only "
+            "on a stand-in. Default: auto.",
             rich_help_panel=_NETWORK,
         ),
     ] = None,
@@ -223,7 +224,7 @@ def predict(
             metavar="N",
             help="Images at work at the same time, each in its own process, so that a crash costs "
             "one image; 0: no other process. Default: one per core; with a network on a GPU 1, "
-            "or up to 4 of fused.",
+            "or up to 4 of fused, or of match there.",
             rich_help_panel=_HOW,
         ),
     ] = None,
@@ -282,7 +283,7 @@ def predict(
         file=config,
         environment=os.environ,
         flags=flags,
-    ).typed_first(flags)
+    )
     network = {
         "engine": engine,
         "device": device,
@@ -292,16 +293,16 @@ def predict(
         "size": size,
         "batch": batch,
     }
-    chosen = choose(settings, config=tables, file=config, environment=os.environ, network=network)
-    settings = replace(
-        settings,
-        detector=chosen.name,
-        threshold=chosen.threshold,
+    chosen = choose(
+        settings, config=tables, file=config, environment=os.environ, network=network, typed=flags
     )
-    way = way_of(chosen, settings)
+    settings = replace(settings, detector=chosen.name, threshold=chosen.threshold, fpr=chosen.fpr)
+    way = way_of(chosen, settings, typed=streams is not None)
     plan = plan_rows(discover(images, id_from=settings.id_from), settings.sample_submission)
     outputs = Outputs.of(settings)
-    read = [settings.model.with_suffix(s) for s in _NETWORK_FILES] if settings.model else []
+    read: list[Path] = []
+    if settings.model:
+        read = [settings.model, *(settings.model.with_suffix(s) for s in _NETWORK_FILES)]
     outputs.check(plan, overwrite=settings.overwrite, read=read)
     for text in (*chosen.notes, *way.notes):
         console.note(text)

@@ -96,6 +96,9 @@ def tune(
         Path | None,
         typer.Option(metavar="FILE.csv", help="Write scores and fold of every image."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --report if it exists.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Leave the checkpoint as it is.")
     ] = False,
@@ -119,7 +122,7 @@ def tune(
     on_first_compile(console.note)  # before the imports that compile
 
     from forgecli.atomic import check_output, check_output_folder
-    from forgecli.errors import ExitCode
+    from forgecli.errors import ExitCode, UsageError
     from forgecli.score.dataset_truth import find_cases
     from forgecli.score.per_image import refuse_inputs
     from forgecli.segment.checkpoint import card_file
@@ -133,6 +136,11 @@ def tune(
     from forgecli.tune.tuning import record, tune, write
     from forgecli.tune.workers import examine_all
 
+    if overwrite and report is None:
+        raise UsageError(
+            "--overwrite is for the file of --report, and none was asked for.",
+            mend="leave it out: the thresholds of a checkpoint are replaced without it",
+        )
     known = read_config(config, ("tune", "segment")) if config else {}
     places: dict[str, Any] = {"config": known, "file": config, "environment": os.environ}
     policies = None if instances is None else tuple(instances.split(","))
@@ -149,9 +157,9 @@ def tune(
         used = [plan.weights, card_file(plan.weights), *filter(None, (fused, config))]
         used += [file for case in cases for file in (case.image, case.mask) if file]
         refuse_inputs(report, *used, option="--report")
-    outputs = [*([report] if report else []), *([] if dry_run else [card_file(plan.weights)])]
-    for file in outputs:
-        check_output(file, overwrite=True)
+        check_output(report, overwrite=overwrite)
+    if not dry_run:
+        check_output(card_file(plan.weights), overwrite=True)
     groups_of(cases)  # a damaged card is an error now, not after all images were looked at
     rows = list(
         track(

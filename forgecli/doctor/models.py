@@ -53,7 +53,9 @@ def engine_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UsageError("is not a folder.", file=folder, mend="check --engines")
-    return sorted(path for path in folder.glob("*.engine") if path.is_file())
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() == ".engine" and path.is_file()
+    )
 
 
 def _checkpoint(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:

@@ -9,9 +9,7 @@ from rich.console import Console
 
 from forgecli.inspect.rows import ImageRow
 from forgecli.inspect.survey import Numbered, Watch
-
-_EVERY = 10.0
-"""Seconds between two lines in a log."""
+from forgecli.progress import Seldom
 
 
 def shown_on(console: Console) -> Watch:
@@ -30,11 +28,9 @@ def _bar(rows: Numbered, total: int, console: Console) -> Iterator[tuple[int, Im
 
 
 def _lines(rows: Numbered, total: int, console: Console) -> Iterator[tuple[int, ImageRow]]:
-    started = said = monotonic()
+    started, seldom = monotonic(), Seldom()
     for count, row in enumerate(rows, 1):
         yield row
-        now = monotonic()
-        if now - said >= _EVERY:
-            said = now
-            rate = count / (now - started)
+        if seldom.due():
+            rate = count / (monotonic() - started)
             console.print(f"{count:,} of {total:,} images, {rate:.1f} a second", markup=False)

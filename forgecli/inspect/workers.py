@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from multiprocessing import get_context
 from forgecli.inspect.entries import Entry
 from forgecli.inspect.examine import examine, lost
 from forgecli.inspect.rows import ImageRow
+from forgecli.stop import leave_interrupts
 
 _AHEAD = 4
 """Images that wait for each worker: enough to keep it busy, few enough to forget none."""
@@ -81,5 +81,5 @@ def _drain(
 def _start_worker() -> None:
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it, and ends us
+    leave_interrupts()
     cv2.setNumThreads(1)  # images are looked at beside each other; threads within one would fight

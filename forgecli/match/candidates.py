@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from forgecli.detection import Affine
 from forgecli.match.agreement import Mask, Placed, local_correlation, view, warp_mask
 from forgecli.match.bands import Bands
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.grow import CopiedRegion, grow
 from forgecli.match.outline import outline
 from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
-from kernels.extent import extent
 from kernels.support import support
 
 _RIM = 8
@@ -43,7 +43,9 @@ class Candidate:
     rank_score: float
 
 
-def rank(bands: Bands, matches: Matches, settings: MatchSettings) -> NDArray[np.float64]:
+def rank(
+    bands: Bands, matches: Matches, settings: MatchSettings, compute: Compute = CPU
+) -> NDArray[np.float64]:
     """How promising each match is, float64 (n,): the reach and the depth of its agreement.
 
     -inf where nothing agrees, and where another match between the same places stands for it.
@@ -54,7 +56,7 @@ def rank(bands: Bands, matches: Matches, settings: MatchSettings) -> NDArray[np.
     """
     around = support(matches, radius=settings.cluster_radius, tolerance=settings.support_tolerance)
     chosen = _one_per_place(matches, around, settings.place)
-    measured = extent(
+    measured = compute.extent(
         bands.smooth,
         bands.middle,
         np.ascontiguousarray(matches[chosen]),
@@ -101,7 +103,11 @@ def _atanh(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def candidates(
-    bands: Bands, matches: Matches, usable: Mask, settings: MatchSettings
+    bands: Bands,
+    matches: Matches,
+    usable: Mask,
+    settings: MatchSettings,
+    compute: Compute = CPU,
 ) -> Iterator[Candidate]:
     """Grow the most promising maps into regions, each map once.
 
@@ -110,11 +116,12 @@ def candidates(
         matches: refined proposals, of any source; the more agree with a map, the higher it ranks.
         usable: bool (H, W), what may be evidence; a region must mostly lie on it.
         settings: how many maps are tried, and all thresholds of growth.
+        compute: where the matches are ranked; regions grow on the CPU.
     """
     matches = matches[_worth_ranking(matches, usable, settings)]
     if len(matches) == 0:
         return
-    ranked = rank(bands, matches, settings)
+    ranked = rank(bands, matches, settings, compute)
     order = np.argsort(-ranked, kind="stable")
     order = order[np.isfinite(ranked[order])]
     open_ = np.ones(len(matches), bool)
@@ -232,7 +239,7 @@ def _fit_cluster(matches: Matches, affine: Affine, settings: MatchSettings) -> A
     )
     if fitted is None or int(inliers.sum()) < settings.min_cluster:
         return affine
-    if abs(np.linalg.det(fitted[:, :2])) < settings.min_scale**2:
+    if abs(np.linalg.det(fitted[:, :2])) < settings.wide_min_scale**2:
         return affine
     return np.asarray(fitted, np.float64)
 

@@ -14,34 +14,35 @@ from numpy.typing import NDArray
 
 from forgecli.match.agreement import Mask
 from forgecli.match.bands import Bands
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
-from kernels.coherence import agreeing, local_maps
-from kernels.patchmatch import find_field
-from kernels.zernike import describe
 
 
-def dense_matches(bands: Bands, usable: Mask, settings: MatchSettings) -> Matches:
+def dense_matches(
+    bands: Bands, usable: Mask, settings: MatchSettings, compute: Compute = CPU
+) -> Matches:
     """Local maps that the field of most similar discs agrees on, best supported first.
 
     Args:
         bands: the image.
         usable: bool (H, W); discs around other pixels are left out.
         settings: the section "Dense field".
+        compute: where the field is made.
 
     Returns:
         float64 (n, 8), at most `settings.dense_matches`, spread over the image; each pair of places
         once, the upper one first.
     """
     stride = 1 if usable.size <= settings.dense_every_pixel else 2
-    moments = describe(
+    moments = compute.describe(
         bands.smooth, radius=settings.dense_radius, stride=stride, lift=settings.dense_lift
     )
     height, width = moments.energy.shape
     start = settings.dense_radius
     takes_part = usable[start::stride, start::stride][:height, :width]
     takes_part = takes_part & (moments.energy > settings.dense_contrast**2)
-    field = find_field(
+    field = compute.find_field(
         moments,
         takes_part,
         apart=max(1, math.ceil(settings.min_distance / stride)),
@@ -49,14 +50,14 @@ def dense_matches(bands: Bands, usable: Mask, settings: MatchSettings) -> Matche
         reach=settings.dense_beside,
         worth=settings.dense_similarity,
     )
-    count = agreeing(
+    count = compute.agreeing(
         field,
         reach=settings.dense_reach,
         tolerance=settings.dense_tolerance,
         worth=settings.dense_similarity,
     )
     chosen = _best_of_cells(count, field.score, settings)
-    maps, error = local_maps(
+    maps, error = compute.local_maps(
         field,
         chosen,
         reach=settings.dense_reach,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forgecli.detection import Detection, Picture
+from forgecli.detection import Criterion, Detection, Picture
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.group import group
 from forgecli.match.judge import Judge, default_judge
 from forgecli.match.operating import POOLED, kind_of_image, thresholds_of
@@ -16,11 +17,23 @@ from forgecli.match.settings import MatchSettings
 
 
 class MatchDetector:
-    """Finds regions that stand in a picture twice. Satisfies `forgecli.detection.Detector`."""
+    """Finds regions that stand in a picture twice. Satisfies `forgecli.detection.Detector`.
 
-    def __init__(self, settings: MatchSettings | None = None, judge: Judge | None = None) -> None:
+    Args:
+        settings: of the search and the decision.
+        judge: of the regions found; the one that forge brings, if None.
+        compute: where the heavy steps of the search are done.
+    """
+
+    def __init__(
+        self,
+        settings: MatchSettings | None = None,
+        judge: Judge | None = None,
+        compute: Compute = CPU,
+    ) -> None:
         self.settings = settings or MatchSettings()
         self._judge = judge
+        self._compute = compute
         self._thresholds: dict[str, float] | None = None
 
     def prepare(self) -> None:
@@ -28,6 +41,7 @@ class MatchDetector:
         self.judge()
         rng = np.random.default_rng(0)
         noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        noise[:, 32:] = noise[:, :32]  # without a copy, the last kernels would not be called
         self.detect([Picture("", noise)])
 
     def judge(self) -> Judge:
@@ -42,25 +56,32 @@ class MatchDetector:
             self._thresholds = thresholds_of(self.settings, self.judge().points)
         return self._thresholds.get(kind, self._thresholds[POOLED])
 
+    def criterion(self, kind: str) -> Criterion:
+        """The same, with the kind and the rate that it is for."""
+        rate = self.settings.false_positive_rate if self.settings.threshold is None else None
+        return Criterion(kind, self.threshold(kind), rate)
+
     def detect(self, pictures: Sequence[Picture]) -> list[Detection]:
         """One detection per picture, in the same order."""
         return [self._one(picture) for picture in pictures]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Give back what is held where the search computes."""
+        self._compute.close()
 
     def _one(self, picture: Picture) -> Detection:
         shape = (int(picture.pixels.shape[0]), int(picture.pixels.shape[1]))
         if min(shape) == 0:
             return Detection(case_id=picture.case_id, shape=shape, found_by="match")
-        found = search(picture.pixels, self.settings)
+        found = search(picture.pixels, self.settings, self._compute)
         started = time.perf_counter()
         judge = self.judge()
         evidence = judge.evidence(found.features)
         probability = judge.probability(evidence)
         score = float(probability.max()) if probability.size else 0.0
+        criterion = self.criterion(kind_of_image(found.layout))
         accepted = []
-        if score >= self.threshold(kind_of_image(found.layout)):
+        if score >= criterion.threshold:
             order = np.argsort(-probability, kind="stable")
             least = min(self.settings.member_threshold, score)  # the best one always counts
             for index in order[probability[order] >= least]:
@@ -75,4 +96,5 @@ class MatchDetector:
             evidence=pairs,
             seconds=seconds,
             found_by="match",
+            criterion=criterion,
         )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.match.agreement import (
-    Mask,
-    correlation_inside,
-    local_correlation,
-    view,
-)
-from forgecli.match.bands import Bands
+from forgecli.match.agreement import Mask, Window, correlation_inside, view
+from forgecli.match.bands import Bands, FloatImage
 from forgecli.match.candidates import Candidate
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.outline import gain_and_offset
-from kernels.moved import correlations
 
 FEATURES = (
     "log_area",
@@ -54,30 +52,112 @@ FEATURES = (
 
 _MOVES = np.array([[0.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
 """Pixels by which the copy is moved: in its place, and beside it."""
+_MARGIN = 14
+"""Pixels around a region that are looked at too."""
+_SIDE = 7
+"""Of the window of a local correlation."""
 
 
-def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float64]:
-    """The statistics of one candidate, float64 (len(FEATURES),).
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A candidate beside its copy.
+
+    Attributes:
+        window: around the region.
+        mask: the region, bool (h, w), and `inside` what of it has a copy inside the image.
+        there: what stands at the copy, smoothed, float32 (h, w); NaN outside of the image.
+        local, fine: local correlation of the smooth and of the middle band, float32 (h, w).
+        middle, low: correlation of two bands over the region, float64 (len(_MOVES),).
+    """
+
+    window: Window
+    mask: Mask
+    inside: Mask
+    there: FloatImage
+    local: FloatImage
+    fine: FloatImage
+    middle: NDArray[np.float64]
+    low: NDArray[np.float64]
+
+
+def measure_all(
+    bands: Bands, candidates: Sequence[Candidate], flat: Mask, compute: Compute = CPU
+) -> NDArray[np.float64]:
+    """The statistics of all candidates of an image, float64 (len(candidates), len(FEATURES)).
 
     Args:
         bands: the image.
-        candidate: a grown region with its map.
+        candidates: grown regions with their maps.
         flat: bool (H, W), pixels equal to their neighbours, as drawings have and photographs not.
+        compute: where regions are compared with their copies.
     """
-    affine = candidate.affine
-    window = candidate.first.window.grown(14, bands.shape)
-    mask = candidate.first.into(window)
+    windows = [one.first.window.grown(_MARGIN, bands.shape) for one in candidates]
+    features = np.empty((len(candidates), len(FEATURES)))
+    for some in _together(windows, compute.at_once):
+        compared = _compare(bands, candidates[some], windows[some], compute)
+        for row, candidate, found in zip(features[some], candidates[some], compared, strict=True):
+            row[:] = _statistics(bands, candidate, found, flat)
+    return features
+
+
+def _together(windows: Sequence[Window], most: int) -> Iterator[slice]:
+    """Windows one after the other with no more than so many pixels, or one that has more."""
+    start = total = 0
+    for n, window in enumerate(windows):
+        area = window.width * window.height
+        if n > start and total + area > most:
+            yield slice(start, n)
+            start, total = n, 0
+        total += area
+    if windows:
+        yield slice(start, len(windows))
+
+
+def _compare(
+    bands: Bands, candidates: Sequence[Candidate], windows: Sequence[Window], compute: Compute
+) -> list[_Compared]:
+    """Compare candidates with their copies, all in a few calls."""
+    affines = np.array([candidate.affine for candidate in candidates], np.float64)
+    boxes = np.array([(w.left, w.top, w.right, w.bottom) for w in windows], np.int64)
+    smooth = compute.view_correlations(bands.smooth, boxes, affines, _SIDE)
+    middle = compute.view_correlations(bands.middle, boxes, affines, _SIDE)
+    masks, insides, pixels = [], [], []
+    for candidate, window, (there, _) in zip(candidates, windows, smooth, strict=True):
+        mask = candidate.first.into(window)
+        inside = mask & np.isfinite(there)
+        if np.count_nonzero(inside) < 8:
+            inside = mask
+        rows, columns = np.nonzero(inside)
+        masks.append(mask)
+        insides.append(inside)
+        pixels.append((rows + window.top, columns + window.left))
+    moved = compute.region_correlations(bands.middle, pixels, affines, _MOVES)
+    low = compute.region_correlations(bands.low, pixels, affines, _MOVES)
+    return [
+        _Compared(window, mask, inside, there, local, fine, at_middle, at_low)
+        for window, mask, inside, (there, local), (_, fine), at_middle, at_low in zip(
+            windows, masks, insides, smooth, middle, moved, low, strict=True
+        )
+    ]
+
+
+def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float64]:
+    """The statistics of one candidate, float64 (len(FEATURES),). See `measure_all`."""
+    features: NDArray[np.float64] = measure_all(bands, [candidate], flat)[0]
+    return features
+
+
+def _statistics(
+    bands: Bands, candidate: Candidate, compared: _Compared, flat: Mask
+) -> NDArray[np.float64]:
+    affine, window = candidate.affine, compared.window
+    mask, inside, smooth_there = compared.mask, compared.inside, compared.there
+    local, fine = compared.local, compared.fine
     values: dict[str, float] = {}
 
-    smooth, smooth_there = view(bands, "smooth", affine, window)
-    middle, middle_there = view(bands, "middle", affine, window)
+    smooth = window.cut(bands.smooth)
     low = np.ascontiguousarray(window.cut(bands.low))
     grey, grey_there = view(bands, "grey", affine, window)
-    local = local_correlation(smooth, smooth_there, 7)
-    fine = local_correlation(middle, middle_there, 7)
-    inside = mask & np.isfinite(smooth_there)
-    if np.count_nonzero(inside) < 8:
-        inside = mask
     area = float(np.count_nonzero(inside))
 
     contour = max(
@@ -94,11 +174,8 @@ def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float6
     values["local_low"] = _z(float(np.quantile(local[inside], 0.1)))
     values["fine_mean"] = _z(float(fine[inside].mean()))
     values["fine_low"] = _z(float(np.quantile(fine[inside], 0.25)))
-    rows, columns = np.nonzero(inside)
-    pixels = rows + window.top, columns + window.left
-    affine = np.ascontiguousarray(affine)
-    in_place, *beside = correlations(bands.middle, *pixels, affine, _MOVES).tolist()
-    low_in_place, *low_beside = correlations(bands.low, *pixels, affine, _MOVES).tolist()
+    in_place, *beside = compared.middle.tolist()
+    low_in_place, *low_beside = compared.low.tolist()
     values["fine_all"] = _z(in_place)
     values["noise_all"] = _z(correlation_inside(grey - smooth, grey_there - smooth_there, inside))
     values["low_all"] = _z(low_in_place)

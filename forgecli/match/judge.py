@@ -8,16 +8,22 @@ file beside this module says on how many and how well they did on images of othe
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.features import FEATURES
 from forgecli.match.operating import OperatingPoints, points_from
+
+T = TypeVar("T", bound=np.generic)
+
+_ROWS = 256
+"""Candidates at a time: with 1,000 trees, an array of nodes takes 2 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,47 @@ class Tree:
     right: NDArray[np.int64]
     value: NDArray[np.float64]
 
+
+class Forest:
+    """Many trees read at once: the nodes of all of them in one row of arrays.
+
+    Args:
+        trees: as they are; leaves lead to themselves here.
+    """
+
+    def __init__(self, trees: Sequence[Tree]) -> None:
+        sizes = [len(tree.left) for tree in trees]
+        self._roots = np.cumsum([0, *sizes])[:-1].astype(np.int64)
+        own = np.arange(sum(sizes))
+        shift = np.repeat(self._roots, sizes)
+        self._feature = _all(trees, "feature", np.int64)
+        self._threshold = _all(trees, "threshold", np.float64)
+        self._value = _all(trees, "value", np.float64)
+        left, right = _all(trees, "left", np.int64), _all(trees, "right", np.int64)
+        leaf = left < 0
+        self._feature[leaf] = 0
+        self._left = np.where(leaf, own, left + shift)
+        self._right = np.where(leaf, own, right + shift)
+
     def __call__(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The leaf's value for each row of float64 (n, features)."""
-        node = np.zeros(len(samples), np.int64)
-        rows = np.arange(len(samples))
-        while True:
-            inner = self.left[node] >= 0
-            if not inner.any():
-                return self.value[node]
-            goes_left = samples[rows, self.feature[node]] <= self.threshold[node]
-            step = np.where(goes_left, self.left[node], self.right[node])
-            node = np.where(inner, step, node)
+        """The sum of the trees' values for each row of float64 (n, features)."""
+        total = np.zeros(len(samples))
+        for start in range(0, len(samples) if self._roots.size else 0, _ROWS):
+            part = samples[start : start + _ROWS]
+            node = np.repeat(self._roots[None], len(part), axis=0)
+            rows = np.arange(len(part))[:, None]
+            while True:
+                goes_left = part[rows, self._feature[node]] <= self._threshold[node]
+                step = np.where(goes_left, self._left[node], self._right[node])
+                if np.array_equal(step, node):
+                    break
+                node = step
+            total[start : start + _ROWS] = self._value[node].sum(axis=1)
+        return total
+
+
+def _all(trees: Sequence[Tree], name: str, kind: type[T]) -> NDArray[T]:
+    return np.concatenate([np.zeros(0, kind), *(getattr(tree, name) for tree in trees)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +100,14 @@ class Judge:
     offset: float
     prior: float = 0.5
     points: OperatingPoints | None = None
+    _forest: Forest = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_forest", Forest(self.trees))
 
     def evidence(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-odds of each candidate, float64 (n,), from float64 (n, len(FEATURES))."""
-        total = np.full(len(features), self.base)
-        for tree in self.trees:
-            total += tree(features)
-        return total
+        return self.base + self._forest(features)
 
     def probability(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """The calibrated probability that belongs to log-odds."""

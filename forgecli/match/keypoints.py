@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,9 +63,7 @@ def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> K
         usable: bool (H, W); keypoints elsewhere are left out.
         settings: thresholds and how many.
     """
-    factor = upscale_factor(grey.shape, settings)
-    enlarged = cv2.resize(_stretch(grey), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    image = np.clip(np.rint(enlarged), 0, 255).astype(np.uint8)
+    image, factor = enlarged(grey, settings)
     # One call for all builds one pyramid. SIFT limits the number before it looks at the mask, so
     # the limit leaves room for what lies elsewhere.
     share = max(float(usable.mean()) if usable.size else 0.0, 0.2)
@@ -78,13 +78,20 @@ def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> K
         usable.astype(np.uint8), None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST
     )
     found, descriptors = sift.detectAndCompute(image, allowed)
-    if not found:
-        return Keypoints(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty((0, 128), np.float32))
     # The two ends of a copy have the same response: a limit by response keeps or drops both.
     if len(found) > settings.max_keypoints:
         strength = np.array([point.response for point in found])
         strongest = np.argsort(-strength, kind="stable")[: settings.max_keypoints]
         found, descriptors = [found[n] for n in strongest], descriptors[strongest]
+    return root_sift(found, descriptors, factor)
+
+
+def root_sift(
+    found: Sequence[cv2.KeyPoint], descriptors: NDArray[Any] | None, factor: int
+) -> Keypoints:
+    """SIFT's keypoints and descriptors, float32 (n, 128), of an image enlarged by a factor."""
+    if not found or descriptors is None:
+        return Keypoints(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty((0, 128), np.float32))
     table = np.array([(*point.pt, point.size, point.angle) for point in found], np.float64)
     total = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
     return Keypoints(
@@ -93,6 +100,13 @@ def find_keypoints(grey: FloatImage, usable: Mask, settings: MatchSettings) -> K
         angles=np.deg2rad(table[:, 3]),
         descriptors=np.sqrt(descriptors / total).astype(np.float32),
     )
+
+
+def enlarged(grey: FloatImage, settings: MatchSettings) -> tuple[NDArray[np.uint8], int]:
+    """The image that keypoints are sought in, uint8, and how many times it is enlarged."""
+    factor = upscale_factor(grey.shape, settings)
+    wide = cv2.resize(_stretch(grey), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return np.clip(np.rint(wide), 0, 255).astype(np.uint8), factor
 
 
 def upscale_factor(shape: tuple[int, ...], settings: MatchSettings) -> int:

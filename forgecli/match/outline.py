@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.match.agreement import Mask, Placed, view
+from forgecli.detection import Affine
+from forgecli.match.agreement import Mask, Placed, Window, local_correlation, view
 from forgecli.match.bands import Bands
 from forgecli.match.grow import CopiedRegion
 from forgecli.match.settings import MatchSettings
@@ -20,6 +21,8 @@ _GAP, _RING = 4, 9
 _FEWEST = 40
 """Pixels of the surroundings that tell how they differ."""
 _WIDEST_GAP = 31
+_TEXTURE = 9
+"""Side of the window in which texture is compared: it holds too little for a smaller one."""
 
 
 def gain_and_offset(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[float, float]:
@@ -37,8 +40,8 @@ def outline(bands: Bands, region: CopiedRegion, settings: MatchSettings) -> Copi
     Gaps up to a share of the region's size are filled where the residual is as low as elsewhere:
     smooth ground inside a copy has nothing to correlate. Around a small region the window of the
     correlation reaches as far as the region itself, so there the edge is drawn tighter: where the
-    residual is between that of the inside and that of the surroundings, and a pixel further in
-    where the two hardly differ.
+    residual is between that of the inside and that of the surroundings. Where the two hardly
+    differ, it is drawn where the texture stops to agree, or, if there is none, a pixel further in.
     """
     affine = region.affine
     window = region.first.window.grown(_RING, bands.shape)
@@ -68,13 +71,30 @@ def outline(bands: Bands, region: CopiedRegion, settings: MatchSettings) -> Copi
             limit = min(limit, max(float(between), float(np.quantile(residual[core], 0.9))))
             doubtful = outside < settings.outline_doubt * limit
 
+    textured = _textured(bands, affine, window, core, settings) if doubtful else None
+    held = known & (residual < limit)
+    if textured is not None:
+        held &= textured
+        core = core & textured
     side = int(np.clip(settings.outline_gap * np.sqrt(area), 3, _WIDEST_GAP)) | 1
     reach = _dilated(mask, 3) | _closed(mask, side)
-    kept = _closed(reach & known & (residual < limit), 5)
+    kept = _closed(reach & held, 5)
     kept = np.asarray(cv2.morphologyEx(kept.astype(np.uint8), cv2.MORPH_OPEN, _disc(5)) > 0)
-    if doubtful:
+    if doubtful and textured is None:
         kept = _eroded(kept, 3)
     return CopiedRegion(Placed(window, fill_holes(connected_to(kept, core))), affine)
+
+
+def _textured(
+    bands: Bands, affine: Affine, window: Window, core: Mask, settings: MatchSettings
+) -> Mask | None:
+    """Where the texture agrees half as well as it mostly does in a core; None if it hardly does."""
+    here, there = view(bands, "middle", affine, window)
+    correlation = local_correlation(here, there, _TEXTURE)
+    usual = float(np.quantile(correlation[core], 0.75))
+    if usual < settings.outline_texture:
+        return None
+    return np.asarray(correlation > 0.5 * usual)
 
 
 def _disc(side: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ drawing is put together again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -55,19 +55,23 @@ class Layout:
 
 
 def find_layout(
-    grey: FloatImage, settings: MatchSettings, pixels: NDArray[np.uint8] | None = None
+    grey: FloatImage,
+    settings: MatchSettings,
+    pixels: NDArray[np.uint8] | None = None,
+    kind_of: Callable[[Views, Window], Kind] = kind_of_panel,
 ) -> Layout:
     """Cut a figure into panels and find what of it can be evidence.
 
     Args:
         grey: float32 (H, W), 0 to 255.
         pixels: the same in colour, uint8 (H, W, 3) RGB; without it nothing has colour.
+        kind_of: what tells the kind of a panel; whoever fits that needs the true ones.
     """
     levels = levels_of(grey)
     step = range_of(levels, 3)
     marks = marks_of(levels, step, settings)
     views = Views(levels, step, None if pixels is None else chroma_of(pixels), marks)
-    found = _Cutting(views, grounds_of(levels, step, settings), settings).panels()
+    found = _Cutting(views, grounds_of(levels, step, settings), settings, kind_of).panels()
     index = np.full(grey.shape, -1, np.int32)
     for number, (panel, _) in enumerate(found):
         index[panel.top : panel.bottom, panel.left : panel.right] = number
@@ -86,6 +90,7 @@ class _Cutting:
     views: Views
     grounds: tuple[Ground, ...]
     settings: MatchSettings
+    kind_of: Callable[[Views, Window], Kind]
 
     def panels(self) -> Found:
         """All panels; the whole image if none stands out."""
@@ -95,7 +100,7 @@ class _Cutting:
             panel for panel in self._cut(whole, 0, self._around_all(whole)) if self._shows(panel[0])
         ]
         if not found:
-            found = [(whole, kind_of_panel(self.views, whole))]
+            found = [(whole, self.kind_of(self.views, whole))]
         elif len(found) == 1 and not self._is_full(found[0][0]):
             found = [(whole, found[0][1])]  # a picture that fades out, and not one with a margin
         return [panel for entry in found for panel in (entry, *self._standing_on(entry))]
@@ -114,7 +119,7 @@ class _Cutting:
         if kind == "blot":
             return []
         islands = islands_of(grey, self.views.step, panel, self.settings)
-        kinds = [kind_of_panel(self.views, island) for island in islands]
+        kinds = [self.kind_of(self.views, island) for island in islands]
         return [
             (island, kind)
             for island, kind in zip(islands, kinds, strict=True)
@@ -146,7 +151,7 @@ class _Cutting:
             if found and all(kind == "drawing" for _, kind in found):
                 return [(_around([panel for panel, _ in found]), "drawing")]
             return found
-        kind = kind_of_panel(self.views, block)
+        kind = self.kind_of(self.views, block)
         if kind == "drawing" or depth >= self.settings.max_cuts:
             return [(block, kind)]
         parts = self._at_seams(block, kind)
@@ -177,10 +182,8 @@ class _Cutting:
     def _at_seams(self, block: Window, kind: Kind) -> list[Window]:
         """A block parted where two pictures touch; empty if none do."""
         part = self.views.grey[block.top : block.bottom, block.left : block.right]
-        # Lanes and the edges of a gel are as straight as seams, but fainter.
-        contrast = self.settings.seam_contrast * (2.0 if kind == "blot" else 1.0)
         for axis, lines in ((0, block.height), (1, block.width)):
-            seams = seams_of(part, axis, contrast, self.settings)
+            seams = seams_of(part, axis, self.settings, among_bands=kind == "blot")
             if seams:
                 spans = between([(at, at) for at in seams], lines)
                 return [within(block, axis, span) for span in spans]

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.bands import Bands
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.keypoints import MIRROR, Keypoints
 from forgecli.match.settings import MatchSettings
-from kernels.correlate import refine
-from kernels.nearest import most_similar
+from kernels.support import support
 
 Matches = NDArray[np.float64]
 """float64 (n, 8): x, y of a point, x, y of its copy, and the 2x2 map of offsets, row by row."""
 
 
-def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
+def propose(keypoints: Keypoints, settings: MatchSettings, compute: Compute = CPU) -> Matches:
     """Match the keypoints of one image with each other, in original and in mirrored form.
 
     Every keypoint is compared with all others that are not its neighbours; those of its nearest
@@ -25,7 +25,7 @@ def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
     """
     if len(keypoints) < settings.neighbours + 1:
         return np.empty((0, 8))
-    both = most_similar(
+    both = compute.most_similar(
         keypoints.descriptors,
         MIRROR,
         keypoints.points,
@@ -38,7 +38,10 @@ def propose(keypoints: Keypoints, settings: MatchSettings) -> Matches:
         first, second = _standing_out(index, similarity, settings)
         found.append(_maps(keypoints, first, second, mirrored))
     matches = np.concatenate(found)
-    return matches[_near_similarity(matches, settings)]
+    near = _near_similarity(matches, settings)
+    wide = np.flatnonzero(_near_similarity(matches, settings, strongly_scaled=True) & ~near)
+    together = _supported(matches[wide], settings.wide_looseness, settings)
+    return np.concatenate((matches[near], matches[wide[together]]))
 
 
 def _least_similarity(settings: MatchSettings) -> float:
@@ -82,8 +85,13 @@ def _maps(
     )
 
 
-def _near_similarity(matches: Matches, settings: MatchSettings) -> NDArray[np.bool_]:
+def _near_similarity(
+    matches: Matches, settings: MatchSettings, *, strongly_scaled: bool = False
+) -> NDArray[np.bool_]:
     """Which maps scale within bounds, hardly shear, and move their point far enough."""
+    low, high = settings.min_scale, settings.max_scale
+    if strongly_scaled:
+        low, high = settings.wide_min_scale, settings.wide_max_scale
     a, b, c, d = matches[:, 4:].T
     determinant = np.abs(a * d - b * c)
     energy = a * a + b * b + c * c + d * d
@@ -93,19 +101,49 @@ def _near_similarity(matches: Matches, settings: MatchSettings) -> NDArray[np.bo
     scale = np.sqrt(determinant)
     moved = np.hypot(matches[:, 2] - matches[:, 0], matches[:, 3] - matches[:, 1])
     return np.asarray(
-        (scale > settings.min_scale)
-        & (scale < settings.max_scale)
+        (scale > low)
+        & (scale < high)
         & (anisotropy < settings.max_anisotropy)
         & (moved >= settings.min_distance)
     )
 
 
+def _supported(matches: Matches, tolerance: float, settings: MatchSettings) -> NDArray[np.bool_]:
+    """Which matches several others around them agree with."""
+    around = support(matches, radius=settings.cluster_radius, tolerance=tolerance)
+    return np.asarray(around >= settings.wide_support)
+
+
 def refine_proposals(
-    bands: Bands, matches: Matches, settings: MatchSettings
+    bands: Bands, matches: Matches, settings: MatchSettings, compute: Compute = CPU
 ) -> tuple[Matches, NDArray[np.float32]]:
-    """Refine proposals on the low band; keep those that agree, with their correlation."""
-    refined, correlation, _ = refine(
+    """Refine proposals; keep those that agree, with their correlation.
+
+    They are compared in the low band, which survives compression and noise. Where a copy was
+    blended into its surroundings (Perez, Gangnet, Blake, "Poisson image editing", SIGGRAPH 2003)
+    the shading on it is new and only its texture is not: what half agrees is compared in the
+    middle band too.
+
+    Strongly scaled maps are kept only where several agree: chance finds a likeness at any scale,
+    and hardly ever the same one twice side by side.
+    """
+    refined, correlation, _ = compute.refine(
         bands.low, matches, radius=settings.patch_radius, steps=settings.refine_steps
     )
-    good = (correlation > settings.min_patch_correlation) & _near_similarity(refined, settings)
-    return np.ascontiguousarray(refined[good]), correlation[good]
+    alike = correlation > settings.min_patch_correlation
+    half = np.flatnonzero(~alike & (correlation > settings.half_alike))
+    fine, texture, _ = compute.refine(
+        bands.middle,
+        np.ascontiguousarray(matches[half]),
+        radius=settings.patch_radius,
+        steps=settings.refine_steps,
+        promising=settings.fine_promising,
+    )
+    good = texture > settings.min_fine_correlation
+    refined[half[good]], correlation[half[good]] = fine[good], texture[good]
+    alike[half[good]] = True
+    near = alike & _near_similarity(refined, settings)
+    scaled = alike & ~near & _near_similarity(refined, settings, strongly_scaled=True)
+    wide = np.flatnonzero(scaled)
+    near[wide[_supported(refined[wide], settings.support_tolerance, settings)]] = True
+    return np.ascontiguousarray(refined[near]), correlation[near]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,9 @@ _LEAST_PART = 25
 """Pixels: in shorter parts of a seam, chance decides."""
 
 
-def seams_of(part: Grey, axis: int, contrast: float, settings: MatchSettings) -> list[int]:
+def seams_of(
+    part: Grey, axis: int, settings: MatchSettings, *, among_bands: bool = False
+) -> list[int]:
     """Lines before which another picture begins, over the whole width or height of a block.
 
     Neighbours differ along a seam from end to end, and it is a pixel or two wide: the share of
@@ -24,8 +28,10 @@ def seams_of(part: Grey, axis: int, contrast: float, settings: MatchSettings) ->
     Args:
         part: uint8 (h, w), the block.
         axis: 0 for seams between rows, 1 for seams between columns.
-        contrast: grey levels by which neighbours differ at least.
+        among_bands: whether the block is a blot. Lanes and the edges of a gel are as straight as
+            seams, but fainter; a row of bands has a straight edge above and below, and gaps.
     """
+    contrast = settings.seam_contrast * (2.0 if among_bands else 1.0)
     if axis == 0:
         part = np.ascontiguousarray(part.T)
     height, width = part.shape
@@ -40,7 +46,21 @@ def seams_of(part: Grey, axis: int, contrast: float, settings: MatchSettings) ->
     for _, at in sorted(found, reverse=True):
         if all(abs(at - other) >= settings.min_gutter for other in chosen):
             chosen.append(at)
+    if among_bands:
+        chosen = _without_rows_of_bands(part, sorted(chosen), settings)
     return _with_panels_between(sorted(chosen), width, settings)
+
+
+def _without_rows_of_bands(part: Grey, seams: list[int], settings: MatchSettings) -> list[int]:
+    """Those seams that do not enclose a row of bands: between two near ones lies a plain frame."""
+    rows = set()
+    for first, second in pairwise(seams):
+        if second - first <= settings.thin_frame:
+            along = part[:, first:second].mean(axis=1)
+            off = np.abs(along - np.median(along)) > 2 * settings.gutter_ripple
+            if off.mean() > settings.frame_gaps:
+                rows |= {first, second}
+    return [at for at in seams if at not in rows]
 
 
 def _with_panels_between(seams: list[int], width: int, settings: MatchSettings) -> list[int]:

@@ -12,8 +12,9 @@ from forgecli.match.agreement import Window
 from forgecli.match.bands import Bands, bands_of
 from forgecli.match.blots import blot_matches, whole_blots
 from forgecli.match.candidates import Candidate, candidates
+from forgecli.match.compute import CPU, Compute
 from forgecli.match.dense import dense_matches
-from forgecli.match.features import FEATURES, flat_pixels, measure
+from forgecli.match.features import FEATURES, flat_pixels, measure_all
 from forgecli.match.keypoints import find_keypoints
 from forgecli.match.panels import Layout, find_layout
 from forgecli.match.proposals import propose, refine_proposals
@@ -43,8 +44,17 @@ class Search:
         return float(np.tanh(self.features[index, FEATURES.index("local_mean")]))
 
 
-def search(pixels: NDArray[np.uint8], settings: MatchSettings) -> Search:
-    """Look for regions of a picture, uint8 (H, W, 3) RGB, that stand in it twice."""
+def search(pixels: NDArray[np.uint8], settings: MatchSettings, compute: Compute = CPU) -> Search:
+    """Look for regions of a picture that stand in it twice.
+
+    Args:
+        pixels: uint8 (H, W, 3), RGB.
+        settings: of every stage.
+        compute: where the heavy steps are done.
+
+    Raises:
+        MemoryError: there, or here, memory ran out.
+    """
     seconds: dict[str, float] = {}
     clock = time.perf_counter()
 
@@ -57,28 +67,28 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings) -> Search:
     bands = bands_of(pixels)
     layout = find_layout(bands.grey, settings, pixels)
     lap("prepare")
-    keypoints = find_keypoints(bands.grey, layout.usable, settings)
-    lap("keypoints")
-    proposals = propose(keypoints, settings)
-    lap("match")
-    dense = dense_matches(bands, layout.usable, settings)
-    lap("dense")
-    matches, _ = refine_proposals(bands, np.concatenate((proposals, dense)), settings)
-    lap("refine")
-    found = list(candidates(bands, matches, layout.usable, settings))
-    lap("grow")
-    in_blots, wholes = _in_blots(bands, layout, settings)
-    found += in_blots
-    lap("blots")
-    flat = flat_pixels(bands)
-    rows = [measure(bands, candidate, flat) for candidate in found]
-    features = np.array(rows) if rows else np.empty((0, len(FEATURES)))
-    lap("measure")
+    with compute.holding(bands.low, bands.smooth, bands.middle):
+        keypoints = find_keypoints(bands.grey, layout.usable, settings)
+        lap("keypoints")
+        proposals = propose(keypoints, settings, compute)
+        lap("match")
+        dense = dense_matches(bands, layout.usable, settings, compute)
+        lap("dense")
+        both = np.concatenate((proposals, dense))
+        matches, _ = refine_proposals(bands, both, settings, compute)
+        lap("refine")
+        found = list(candidates(bands, matches, layout.usable, settings, compute))
+        lap("grow")
+        in_blots, wholes = _in_blots(bands, layout, settings, compute)
+        found += in_blots
+        lap("blots")
+        features = measure_all(bands, found, flat_pixels(bands), compute)
+        lap("measure")
     return Search(found, features, layout, tuple(wholes), seconds)
 
 
 def _in_blots(
-    bands: Bands, layout: Layout, settings: MatchSettings
+    bands: Bands, layout: Layout, settings: MatchSettings, compute: Compute
 ) -> tuple[list[Candidate], list[tuple[Window, Window]]]:
     """Bands that stand twice in the blots of a figure, and blots that match as wholes.
 
@@ -93,4 +103,4 @@ def _in_blots(
     few = replace(settings, max_candidates=settings.max_band_copies)
     wholes = [(blots[whole.first], blots[whole.second])
               for whole in whole_blots(found, blots, settings)]  # fmt: skip
-    return list(candidates(bands, found.matches, layout.usable, few)), wholes
+    return list(candidates(bands, found.matches, layout.usable, few, compute)), wholes

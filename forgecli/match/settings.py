@@ -82,6 +82,8 @@ class MatchSettings:
     """Between two seams there may be a frame or gutter of so many pixels."""
     seam_weakest: Share = 0.2
     """The same in every eighth of the length, one aside: contours are shorter."""
+    frame_gaps: Share = 0.05
+    """Of such a frame, that may have another level, on a blot: a row of bands has gaps."""
     inset_side: Count = 40
     """Smaller boxes mark something and show nothing."""
     inset_share: Share = 0.6
@@ -131,6 +133,15 @@ class MatchSettings:
     min_scale: Positive = 0.6
     max_scale: Positive = 1.67
     """Copies are seldom scaled further, and look-alikes are found at any scale."""
+    wide_min_scale: Positive = 0.45
+    """Panels are shown again at half the size. Maps scaled beyond the two above count only where
+    several agree: of 28 copies scaled by 0.5, 0.56, 1.8 or 2, 25 are then among the candidates,
+    14 without."""
+    wide_max_scale: Positive = 2.2
+    wide_support: Count = 4
+    """Places within `cluster_radius` that agree with such a map at least, its own included."""
+    wide_looseness: Positive = 8.0
+    """Pixels by which they may differ before refinement: keypoints' scales are that rough."""
     max_anisotropy: Annotated[float, Ge(1)] = 1.35
     """Largest over smallest stretch of a map: people rotate, mirror and scale, but do not shear."""
 
@@ -174,6 +185,14 @@ class MatchSettings:
     """At most; a match that moves less than 0.03 px stops earlier."""
     min_patch_correlation: Correlation = 0.7
     """In the low band after refinement. Copies measured 0.8 and more except under strong JPEG."""
+
+    half_alike: Correlation = 0.2
+    """In the low band, of a match that is compared in the middle band too."""
+    fine_promising: Correlation = 0.3
+    """In the middle band after two steps, under which a match is given up."""
+    min_fine_correlation: Correlation = 0.6
+    """In the middle band after refinement: texture agrees by chance far less than shapes do. A
+    twentieth more matches are kept with it."""
 
     # Candidates
     extent_radius: Annotated[int, Ge(4)] = 24
@@ -232,6 +251,10 @@ class MatchSettings:
     """Residual around a small region to the limit inside, under which the two are held to differ
     too little to show where it ends. On true matches of 58 groups of synthetic copies, 88 % of the
     regions lay inside the truth by 70 % with it, 83 % without."""
+    outline_texture: Correlation = 0.7
+    """In the middle band, of the best quarter of such a region, from which the edge is drawn where
+    texture stops to agree. Of 100 synthetic forgeries, 4 were lost with it because all regions over
+    their copies lay outside them by 30 % or more, 7 without."""
     early_share: Share = 0.35
     """Usable share of a region after its first round under which it is given up; under
     `usable_share`, since it may still grow."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from forgecli.config import resolve
 from forgecli.detection import Detector
 from forgecli.errors import UsageError
+from forgecli.predict.last_word import settled
 from forgecli.predict.settings import DetectorName, PredictSettings
 
 if TYPE_CHECKING:
@@ -25,7 +26,13 @@ TABLES = ("predict", "match", "segment")
 """Tables of a configuration file: one for the job, one for every detector."""
 
 _ON_ONE_GPU = 4
-"""Workers of `fused` on a GPU: match keeps cores busy, and each worker holds a network there."""
+"""Workers of `fused` or `match` on a GPU: match keeps cores busy, and what each worker holds there
+takes room."""
+
+_UNMEASURED = (
+    "match on a GPU has been tested on a stand-in only, and nobody has measured it: compare a few "
+    "images with the CPU's results"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,9 @@ class Chosen:
     Attributes:
         name: of the detector.
         make: makes one; it can be sent to another process.
-        threshold: score from which it flags an image.
+        threshold: score from which it flags an image; of those by kind of image the lowest.
+        fpr: rate of false positives that the thresholds are for; None where a score was asked for,
+            or a network decides alone.
         record: all that decides what it finds, as plain JSON values.
         network: of segment and fused, how their network is used.
         most_workers: as many are of use where the user does not say; None: one per core.
@@ -46,6 +55,7 @@ class Chosen:
     make: Callable[[], Detector]
     threshold: float
     record: dict[str, Any]
+    fpr: float | None = None
     network: SegmentPlan | None = None
     most_workers: int | None = None
     notes: tuple[str, ...] = ()
@@ -59,43 +69,59 @@ def choose(
     file: Path | None,
     environment: Mapping[str, str],
     network: Mapping[str, Any],
+    typed: Mapping[str, object] | None = None,
 ) -> Chosen:
     """The detector that was asked for, looked at as far as can be before the work starts.
 
     Args:
         settings: of the job; `detector`, `model`, `threshold` and `fpr` count here.
         config, file, environment: as for `forgecli.config.resolve`.
-        network: flags of the table ``[segment]``.
+        network: flags of the table ``[segment]``. Of these match takes ``device``, where it runs
+            alone; of fused, the network is there and match on the CPU.
+        typed: the other flags, by field, None where an option was not given; without them, the
+            threshold and the rate in `settings` count as typed.
 
     Raises:
-        UsageError: an unknown name, a value that cannot be, a threshold and a false-positive rate,
-            a checkpoint that is missing, a device that is not there.
+        UsageError: an unknown name, a value that cannot be, a threshold and a false-positive rate
+            in one place (`forgecli.predict.last_word`), a checkpoint that is missing, a device
+            that is not there.
         ForgeError: the checkpoint is not one of ours.
     """
     match = match_settings(config, file, environment)
     segment = segment_settings(config, file, environment, network)
     name: DetectorName = settings.detector or ("segment" if settings.model else "match")
-    match, floor = _operating(match, settings, name)
+    settings, match, said = settled(
+        settings, match, typed=typed, environment=environment, config=config,
+        network_alone=name == "segment",
+    )  # fmt: skip
+    floor = 1.0 if name == "segment" else _lowest(match, said)
+    rate = match.false_positive_rate if match.threshold is None else None
+    if name == "segment" and settings.fpr is not None:
+        raise UsageError(
+            "--fpr is for match, whose rates were measured; a network's were not.",
+            mend="take --threshold, or forge tune on images of yours",
+        )
     if name == "match":
         if settings.model is not None:
             raise UsageError(
                 "--model is for networks, and match has none.",
                 mend="take --detector segment or fused, or leave out --model",
             )
-        given = [flag for flag, value in network.items() if value is not None]
+        given = [flag for flag, value in network.items() if value is not None and flag != "device"]
         if given:
             flag = "--" + given[0].replace("_", "-")
             raise UsageError(
                 f"{flag} is for networks, and match has none.",
                 mend="name a checkpoint with --model, or leave it out",
             )
-        return Chosen("match", match_factory(match), floor, _match_record(match))
+        return _chosen_match(match, network.get("device"), floor, rate)
     if settings.model is None:
         raise UsageError(
             f"--detector {name} needs a network.",
             mend="name one with --model: the .safetensors of forge train, or the .onnx or .engine "
             "of forge build-engine",
         )
+    from forgecli.predict.tuned_beside import other_match
     from forgecli.segment.plan import SegmentPlan
 
     if name == "segment" and settings.threshold is not None:
@@ -124,11 +150,14 @@ def choose(
             warnings=warnings,
         )
     never = "the checkpoint has no fused_gate (forge tune finds one): match alone decides"
+    beside = _match_record(match)
+    warnings += other_match(plan, beside)
     return Chosen(
         name,
         partial(_make_fused, match, plan),
         floor,
-        {"match": _match_record(match), "segment": plan.as_record()},
+        {"match": beside, "segment": plan.as_record()},
+        rate,
         network=plan,
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
@@ -136,37 +165,45 @@ def choose(
     )
 
 
-def _operating(
-    match: MatchSettings, settings: PredictSettings, name: DetectorName
-) -> tuple[MatchSettings, float]:
-    """Match with the threshold or the rate that the job asks for, and the score it flags from.
+def _chosen_match(
+    match: MatchSettings, asked: str | None, floor: float, rate: float | None
+) -> Chosen:
+    """Match alone, on the device that was asked for."""
+    record = _match_record(match)
+    if asked in (None, "auto", "cpu"):
+        return Chosen("match", match_factory(match), floor, record, rate)
+    from forgecli.match.gpu import resolve_device
 
-    Match outlines only what reaches the threshold of the image's kind. The score is the lowest of
-    these thresholds: with something outlined, an image that reaches it is flagged.
+    device = resolve_device(asked)
+    return Chosen(
+        "match",
+        match_factory(match, device),
+        floor,
+        {**record, "device": device},
+        rate,
+        most_workers=_ON_ONE_GPU,
+        notes=(f"match: on {device}",),
+        warnings=(_UNMEASURED,),
+    )
+
+
+def _lowest(match: MatchSettings, said: str) -> float:
+    """The score that match flags from, of those by kind of image the lowest.
+
+    Match outlines only what reaches the threshold of the image's kind: with something outlined, an
+    image that reaches the lowest is flagged.
+
+    Raises:
+        UsageError: the rate was not measured.
     """
     from forgecli.match.operating import thresholds_of
 
-    if settings.fpr is not None:
-        if settings.threshold is not None:
-            raise UsageError(
-                "--threshold and --fpr both say which score flags an image.",
-                mend="leave one out; FORGE_PREDICT_* and [predict] in a file count too",
-            )
-        if name == "segment":
-            raise UsageError(
-                "--fpr is for match, whose rates were measured; a network's were not.",
-                mend="take --threshold, or forge tune on images of yours",
-            )
-        match = replace(match, threshold=None, false_positive_rate=settings.fpr)
-    if name == "segment":
-        return match, 1.0
-    if settings.threshold is not None:
-        match = replace(match, threshold=settings.threshold)
     try:
-        return match, min(thresholds_of(match).values())
+        return min(thresholds_of(match).values())
     except ValueError as error:
-        flag = "--fpr" if settings.fpr is not None else "[match] false-positive-rate"
-        raise UsageError(f"{flag}: {error}", mend="or set --threshold") from error
+        option = "--threshold" if said.startswith("--") else "a threshold"
+        said = said or "[match] false-positive-rate"
+        raise UsageError(f"{said}: {error}", mend=f"or set {option}") from error
 
 
 def match_settings(
@@ -208,27 +245,38 @@ def segment_settings(
     )
 
 
-def match_factory(settings: MatchSettings) -> Callable[[], Detector]:
-    """Makes match detectors; it can be sent to another process."""
-    return partial(_make_match, settings)
+def match_factory(settings: MatchSettings, device: str = "cpu") -> Callable[[], Detector]:
+    """Makes match detectors; it can be sent to another process.
+
+    Args:
+        settings: of the detector.
+        device: ``cpu``, or a GPU as `forgecli.match.gpu.resolve_device` gives it.
+    """
+    return partial(_make_match, settings, device)
 
 
 def _match_record(settings: MatchSettings) -> dict[str, Any]:
-    """The settings, the thresholds they come to, and what the judge was fitted to be."""
+    """The settings, the thresholds they come to, and what the judge was fitted to be. Beside a
+    threshold no rate is said: it would be of no effect."""
     from forgecli.match.operating import thresholds_of
 
     judge = files("forgecli.match").joinpath("judge.json").read_bytes()
     return {
         **dataclasses.asdict(settings),
+        "false_positive_rate": settings.false_positive_rate if settings.threshold is None else None,
         "thresholds": thresholds_of(settings),
         "judge_sha256": hashlib.sha256(judge).hexdigest(),
     }
 
 
-def _make_match(settings: MatchSettings) -> Detector:
+def _make_match(settings: MatchSettings, device: str = "cpu") -> Detector:
     from forgecli.match.detector import MatchDetector
 
-    return MatchDetector(settings)
+    if device == "cpu":
+        return MatchDetector(settings)
+    from forgecli.match.gpu import open_gpu
+
+    return MatchDetector(settings, compute=open_gpu(device))
 
 
 def _make_segment(plan: SegmentPlan) -> Detector:

@@ -13,7 +13,10 @@ from forgecli.detection import Detection, Instance, Runs
 def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
     """One line without its end. All that the detector outlined is there, submitted or not.
 
-    Keys: case_id, status, reason, shape [H, W], score, flagged; found_by, ``match`` or ``segment``
+    Keys: case_id, status, reason, shape [H, W], score, kind (of image; empty where thresholds do
+    not go by kind), threshold (score from which an image of this kind is flagged; null for one
+    that could not be judged), false_positive_rate (that the threshold is for; null where it was
+    asked for as a score, or is a network's), flagged; found_by, ``match`` or ``segment``
     (a network gives instances and no pairs), empty for an image without a detection; instances,
     each with area in pixels, submitted (whether it is in the submission) and regions, each with
     area and box [left, top, right, bottom] (right and bottom exclusive); pairs, each with instance,
@@ -24,6 +27,7 @@ def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
         detection: of one image.
         flagged: the instances that were submitted, the same objects as in the detection.
     """
+    criterion = detection.criterion
     submitted = {id(instance) for instance in flagged}
     height = detection.shape[0]
     record: dict[str, Any] = {
@@ -32,6 +36,9 @@ def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
         "reason": detection.reason,
         "shape": [int(side) for side in detection.shape],
         "score": _number(detection.score),
+        "kind": criterion.kind if criterion else "",
+        "threshold": _number(criterion.threshold) if criterion else None,
+        "false_positive_rate": criterion.rate if criterion else None,
         "flagged": bool(flagged),
         "found_by": detection.found_by,
         "instances": [

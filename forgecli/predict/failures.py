@@ -19,7 +19,8 @@ def reason_of(stage: str, error: BaseException) -> str:
         stage: what was being done: ``reading``, ``detecting``, ``drawing``.
     """
     if is_memory_error(error):
-        return f"out of memory while {stage}"
+        where = " on the GPU" if isinstance(error, MemoryError) and "GPU" in str(error) else ""
+        return f"out of memory{where} while {stage}"
     message = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__} while {stage}" + (f": {message[:300]}" if message else "")
 

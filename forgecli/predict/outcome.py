@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 
 from forgecli.atomic import OutputError
-from forgecli.detection import Detection, Instance, Picture
+from forgecli.detection import Criterion, Detection, Instance, Picture, Status
 from forgecli.predict.decide import flagged_instances, only
 from forgecli.predict.evidence import evidence_line
 from forgecli.predict.failures import reason_of
@@ -35,6 +36,8 @@ def outcome_of(
     """
     from kernels.rle import annotation_to_text
 
+    if detection.criterion is None and detection.status is Status.OK:
+        detection = replace(detection, criterion=Criterion("", work.threshold))
     flagged = flagged_instances(detection, threshold=work.threshold, min_area=work.min_area)
     evidence = evidence_line(detection, flagged) if work.evidence else ""
     seconds = dict(detection.seconds)
@@ -59,6 +62,7 @@ def outcome_of(
         shape=detection.shape,
         reason=detection.reason,
         warnings=detection.warnings,
+        criterion=detection.criterion,
         evidence=evidence,
         unwritten=unwritten,
         disk_full=disk_full,

@@ -26,6 +26,8 @@ class Outputs:
         evidence: JSON Lines, or None.
         masks, overlays: folders, or None.
         mask_suffix: ``.npy`` or ``.png``.
+        with_suffix: whether ids end with the suffix of their picture, as ``--id-from path`` makes
+            them.
     """
 
     submission: Path
@@ -35,6 +37,7 @@ class Outputs:
     masks: Path | None
     overlays: Path | None
     mask_suffix: str
+    with_suffix: bool = False
 
     @classmethod
     def of(cls, settings: PredictSettings) -> Outputs:
@@ -49,15 +52,26 @@ class Outputs:
             masks=settings.masks,
             overlays=settings.overlays,
             mask_suffix="." + settings.mask_format,
+            with_suffix=settings.id_from == "path",
         )
 
     def mask_of(self, case_id: str) -> Path | None:
         """The mask file of one case."""
-        return _inside(self.masks, case_id, self.mask_suffix) if self.masks else None
+        return self._inside(self.masks, case_id, self.mask_suffix) if self.masks else None
 
     def overlay_of(self, case_id: str) -> Path | None:
         """The overlay file of one case."""
-        return _inside(self.overlays, case_id, ".png") if self.overlays else None
+        return self._inside(self.overlays, case_id, ".png") if self.overlays else None
+
+    def _inside(self, folder: Path, case_id: str, suffix: str) -> Path:
+        """The file of an id, in folders below `folder` if the id is a path; never outside of it.
+
+        A picture's suffix stays in the name, for ``a.png`` and ``a.tif`` are two pictures; only
+        one that is `suffix` itself is not written twice.
+        """
+        parts = [part for part in PurePosixPath(case_id).parts if part not in ("/", "..")] or ["_"]
+        there = self.with_suffix and parts[-1].lower().endswith(suffix)
+        return folder.joinpath(*parts[:-1], parts[-1] + ("" if there else suffix))
 
     def check(self, plan: Plan, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
         """Refuse what would be found out too late. Creates the folders.
@@ -123,12 +137,6 @@ class Outputs:
             "overlays": self.overlays,
         }
         return lines + [f"{name + ':':<12}{path}" for name, path in named.items() if path]
-
-
-def _inside(folder: Path, case_id: str, suffix: str) -> Path:
-    """The file of an id, in folders below `folder` if the id is a path; never outside of it."""
-    parts = [part for part in PurePosixPath(case_id).parts if part not in ("/", "..")] or ["_"]
-    return folder.joinpath(*parts[:-1], parts[-1] + suffix)
 
 
 def _take(taken: dict[str, str], path: Path, role: str) -> None:

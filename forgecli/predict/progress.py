@@ -11,9 +11,7 @@ from rich.console import Console
 
 from forgecli.console import clock
 from forgecli.predict.summary import Summary
-
-_EVERY = 10.0
-"""Seconds between two lines in a log."""
+from forgecli.progress import Seldom
 
 
 class Progress(Protocol):
@@ -90,8 +88,7 @@ class _Lines:
     ) -> None:
         self._say = say
         self._total = total
-        self._now = now
-        self._said = now()
+        self._seldom = Seldom(now=now)
 
     def __enter__(self) -> Self:
         return self
@@ -106,9 +103,8 @@ class _Lines:
 
     def show(self, summary: Summary) -> None:
         """Say a line if the last one is long ago."""
-        if self._now() - self._said < _EVERY:
+        if not self._seldom.due():
             return
-        self._said = self._now()
         left = (self._total - summary.images) / summary.rate if summary.rate else 0.0
         trouble = f", {summary.failed:,} not judged" if summary.failed else ""
         self._say(

@@ -42,6 +42,8 @@ def write_record(
     """Write settings, versions, counts and the hash as JSON. No time, no place, no machine: the
     same run gives the same bytes.
 
+    Of a detector with thresholds by kind of image, ``threshold`` holds all of them.
+
     Args:
         path: the file to make.
         settings, detector: as for `settings_hash`. Paths are written as the user gave them.
@@ -57,7 +59,7 @@ def write_record(
     record = {
         "forge": forgecli.__version__,
         "settings_hash": settings_hash(settings, detector),
-        "settings": _plain(settings),
+        "settings": {**_plain(settings), **_thresholds(settings, detector)},
         "detector_settings": dict(detector),
         "counts": counts,
         "versions": {"python": platform.python_version(), **_versions(distributions)},
@@ -65,6 +67,15 @@ def write_record(
     with atomic_writer(path, newline="\n") as file:
         json.dump(record, file, indent=2)
         file.write("\n")
+
+
+def _thresholds(settings: PredictSettings, detector: Mapping[str, Any]) -> dict[str, Any]:
+    if settings.detector not in ("match", "fused"):
+        return {}
+    by_kind = detector.get("match", detector).get("thresholds")
+    if by_kind is None or len(by_kind) == 1:  # a score that was asked for is that of every kind
+        return {}
+    return {"threshold": dict(by_kind)}
 
 
 def _plain(settings: PredictSettings) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,21 +61,3 @@ class PredictSettings:
     streams: Annotated[Streams | None, BeforeValidator(_number_or_auto)] = None
     id_from: Literal["name", "path"] = "name"
     overwrite: bool = False
-
-    def typed_first(self, flags: Mapping[str, object]) -> PredictSettings:
-        """The same, where what was typed overrules what a file or a variable says.
-
-        A threshold and a rate say the same thing in two ways: if one was typed, it counts. A rate
-        that was not typed is of no use to a network that runs alone.
-
-        Args:
-            flags: of the command line, by field; None where an option was not given.
-        """
-        threshold, fpr = flags.get("threshold"), flags.get("fpr")
-        alone = self.detector == "segment" or (self.detector is None and self.model is not None)
-        settings = self
-        if fpr is None and (threshold is not None or alone):
-            settings = replace(settings, fpr=None)
-        if threshold is None and fpr is not None:
-            settings = replace(settings, threshold=None)
-        return settings

@@ -16,8 +16,8 @@ NO_IMAGE = "no-image"
 """Status of a row whose id the sample submission names and no image has."""
 
 DETAILS = (
-    "case_id", "status", "flagged", "score", "instances", "width", "height", "seconds", "reason",
-    "warnings",
+    "case_id", "status", "flagged", "score", "kind", "threshold", "fpr", "instances", "width",
+    "height", "seconds", "reason", "warnings",
 )  # fmt: skip
 
 
@@ -97,13 +97,18 @@ def submission_row(outcome: Outcome) -> list[str]:
 
 
 def details_row(outcome: Outcome) -> list[str]:
-    """The columns of `DETAILS`."""
+    """The columns of `DETAILS`; kind, threshold and fpr are empty where there is none."""
+    criterion = outcome.criterion
+    rate = criterion.rate if criterion else None
     height, width = outcome.shape
     return [
         in_a_cell(outcome.case_id),
         str(outcome.status or NO_IMAGE),
         str(int(outcome.flagged)),
         f"{outcome.score:.6g}",
+        criterion.kind if criterion else "",
+        f"{criterion.threshold:.6g}" if criterion else "",
+        "" if rate is None else f"{rate:g}",
         str(outcome.instances),
         str(width),
         str(height),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from forgecli.detection import Case, Detector, Status
+from forgecli.detection import Case, Criterion, Detector, Status
 
 AUTHENTIC = "authentic"
 """The annotation of a row without instances."""
@@ -58,6 +58,7 @@ class Outcome:
         shape: (H, W) in pixels, (0, 0) if unknown.
         reason: why the status is not `ok`.
         warnings: what was odd about the file.
+        criterion: what the score was held against; None for an image without a score.
         evidence: one line of JSON without its end, or "" where none is wanted.
         unwritten: the message of the output, mask or overlay, that could not be written.
         disk_full: whether that was because the disk is full.
@@ -74,6 +75,7 @@ class Outcome:
     shape: tuple[int, int] = (0, 0)
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    criterion: Criterion | None = None
     evidence: str = ""
     unwritten: str = ""
     disk_full: bool = False

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from forgecli.errors import ForgeError
 from forgecli.predict.tasks import Outcome, Task, Work, lost
+from forgecli.stop import leave_interrupts
 
 Message = (
     tuple[Literal["note", "cannot"], str] | tuple[Literal["ready"], None]
@@ -48,7 +49,7 @@ def live(
         prepare: makes what answers a job, which never raises, and what is called at the end.
         threads: how many OpenCV may use.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it ends us by SIGTERM
+    leave_interrupts()
     signal.signal(signal.SIGTERM, _leave)
     try:
         with suppress(BrokenPipeError, EOFError, ConnectionResetError):  # the parent is gone

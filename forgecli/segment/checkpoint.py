@@ -52,6 +52,11 @@ class Card:
     built: dict[str, Any] = field(default_factory=dict)
 
 
+def weights_file(named: Path, suffix: str = ".safetensors") -> Path:
+    """The file of weights that a user means who named it, in whatever case, or a file beside it."""
+    return named if named.suffix.lower() == suffix else named.with_suffix(suffix)
+
+
 def card_file(weights: Path) -> Path:
     """The JSON file of a file of weights."""
     return weights.with_suffix(".json")
@@ -100,7 +105,7 @@ def read_card(weights: Path) -> Card:
 
 
 def _named(weights: Path) -> str:
-    return f"NAME{weights.suffix}" if weights.suffix == ".engine" else "NAME.safetensors"
+    return f"NAME{weights.suffix}" if weights.suffix.lower() == ".engine" else "NAME.safetensors"
 
 
 def card_from(text: bytes | str, file: Path) -> Card:
@@ -168,7 +173,7 @@ def load_checkpoint(weights: Path) -> tuple[Network, Card]:
         UsageError: a file is missing, or the extra that networks need.
         ForgeError: the files are damaged, or do not belong together.
     """
-    weights = weights.with_suffix(".safetensors")
+    weights = weights_file(weights)
     card = read_card(weights)
     from forgecli.segment.models.registry import build
 

@@ -30,6 +30,7 @@ _MOST_BYTES = 16 << 20
 """Of an entry of the metadata. A card is some kilobytes; a stranger's file may claim anything."""
 
 _EXPORT = "export the checkpoint with forge build-engine CHECKPOINT --onnx-only"
+_BUILD = "build it again with forge build-engine CHECKPOINT"
 
 
 def read_onnx_card(file: Path) -> Card:
@@ -84,6 +85,12 @@ def spec_of(card: Card, file: Path) -> Spec:
         ForgeError: the card does not say so, or not in words that make sense.
     """
     facts: Any = card.built.get("onnx")
+    if facts is None:
+        raise ForgeError(
+            "its card is that of a checkpoint: it does not say what the network takes.",
+            file=file,
+            mend=_BUILD if file.suffix.lower() == ".engine" else _EXPORT,
+        )
     try:
         size = facts["size"]
         precision: Precision = facts["precision"]

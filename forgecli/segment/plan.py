@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from engines.base import Precision, Spec
 from forgecli.errors import ForgeError, UsageError
-from forgecli.segment.checkpoint import Card, card_file, read_card
+from forgecli.segment.checkpoint import Card, card_file, read_card, weights_file
 from forgecli.segment.device import cpu_only, gpu_only, resolve_device
 from forgecli.segment.forms import Tta
 from forgecli.segment.onnx_file import read_onnx_card, spec_of
@@ -82,7 +82,7 @@ class SegmentPlan:
             ForgeError: its card is not one of ours.
         """
         engine = engine_of(model, settings.engine)
-        weights = model.with_suffix(SUFFIXES[engine])
+        weights = weights_file(model, SUFFIXES[engine])
         if not weights.exists() and not (engine == "torch" and card_file(weights).exists()):
             raise UsageError("there is no such checkpoint.", file=model, mend="check --model")
         card = read_onnx_card(weights) if engine == "openvino" else read_card(weights)
@@ -152,7 +152,7 @@ def engine_of(model: Path, asked: Literal["auto"] | EngineName = "auto") -> Engi
     Raises:
         UsageError: it is no file of a network, or that engine does not run it.
     """
-    suffix = model.suffix
+    suffix = model.suffix.lower()
     if suffix == ".json":  # of whichever it lies beside; of a checkpoint before what was made of it
         beside = (ours for ours in SUFFIXES.values() if model.with_suffix(ours).exists())
         suffix = next(beside, ".safetensors")

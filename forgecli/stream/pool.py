@@ -106,8 +106,11 @@ class StreamPool:
             if again and not self._stop():
                 self._note(f"trying {len(again)} again that ran out of memory, one at a time")
                 run.alone()
-                for _, outcome in run.drain(iter(again), 1):
-                    yield outcome
+                for task in again:  # a reader would decode the next while the GPU is at this one
+                    for _, outcome in run.drain(iter((task,)), 1):
+                        yield outcome
+                    if self._stop():
+                        return
         except DeviceFailed as error:
             raise ForgeError(
                 f"{opened.device.name} failed: {error}.",
@@ -209,9 +212,10 @@ class _Run:
                 return
 
     def alone(self) -> None:
-        """From now on one picture at a time."""
+        """From now on one picture at a time, with as much memory as there is."""
         self._intake.end()
         self._lanes.alone()
+        self._slots.trim()
 
     def close(self) -> None:
         """End the readers and give back the slots. The GPU may still be reading them."""

@@ -103,6 +103,11 @@ class Slots:
         self._held.remove(slot)
         self._free.append(slot)
 
+    def trim(self) -> None:
+        """Give back to the system what nobody holds."""
+        while self._free:
+            self._destroy(self._free.pop())
+
     def close(self) -> None:
         """Give all back to the system, whoever holds them."""
         for slot in (*self._free, *self._held):
@@ -118,14 +123,18 @@ class Slots:
             self._destroy(self._free.pop())
         if self._held and self.total + wanted > self._most:
             return None
-        try:
-            return self._create(wanted)
-        except MemoryError:
-            if not self._held:
-                raise
+        while True:
+            try:
+                return self._create(wanted)
+            except MemoryError:
+                if self._free:  # they are too small, and in its way
+                    self._destroy(self._free.pop())
+                    continue
+                if not self._held:
+                    raise
             self._most = self.total  # what there is will do
             self._note(
-                f"shared memory holds {len(self._held) + len(self._free)} pictures under way; "
+                f"shared memory holds {len(self._held)} pictures under way; "
                 "with more it may be faster (in a container: --shm-size)"
             )
             return None

@@ -7,6 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from forgecli.cores import available_cores
+from forgecli.errors import UsageError
 from forgecli.predict.detectors import Chosen
 from forgecli.predict.job import MakePool
 from forgecli.predict.pool import Pool
@@ -28,26 +29,39 @@ class Way:
     notes: tuple[str, ...] = ()
 
 
-def way_of(chosen: Chosen, settings: PredictSettings) -> Way:
+def way_of(chosen: Chosen, settings: PredictSettings, *, typed: bool = False) -> Way:
     """The GPU path where it can be taken, and else the ordinary one; then a note says why.
 
     Args:
         chosen: the detector.
         settings: of the job.
+        typed: whether ``--streams`` was given on the command line. A settings file may say more
+            than one job needs; who types an option wants its effect.
+
+    Raises:
+        UsageError: ``--streams`` was typed, and there are none.
     """
     plan = chosen.network
     if plan is None or not plan.device.startswith("cuda"):
+        if typed:
+            raise _idle("match has no network" if plan is None else "this network is not on a GPU")
         return Way(Pool, chosen.most_workers)
     why = why_not(plan, settings)
     if chosen.name == "fused":
         why = "match, which fused asks first, has no streams"
     if why is not None:
+        if typed:
+            raise _idle(why)
         return Way(Pool, chosen.most_workers, (f"one image at a time, not the GPU path: {why}",))
     from forgecli.stream.open import open_lanes
     from forgecli.stream.pool import StreamPool
 
     pool = partial(StreamPool, plan=plan, streams=settings.streams, open_lanes=open_lanes)
     return Way(pool, max(1, available_cores() - 1))  # one core keeps the GPU at work
+
+
+def _idle(why: str) -> UsageError:
+    return UsageError(f"--streams has nothing to do: {why}.", mend="leave out --streams")
 
 
 def why_not(plan: SegmentPlan, settings: PredictSettings) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from forgecli import __version__
 from forgecli.atomic import atomic_writer
 from forgecli.errors import ForgeError, UsageError
+from forgecli.stop import leave_interrupts
 from forgecli.synth.forgery import Forgery, generate, generate_authentic
 from forgecli.synth.recipe import Output, Recipe
 from forgecli.synth.sources import LazySources, SourceFile, digest
@@ -270,7 +270,7 @@ _maker: _Maker | None = None
 
 def _start_worker(job: Job) -> None:
     global _maker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it, and ends us
+    leave_interrupts()
     _maker = _Maker(job)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from forgecli.console import warn
 from forgecli.errors import ForgeError
 from forgecli.segment.batch import Batch
 from forgecli.segment.preprocess import Preprocess
+from forgecli.stop import leave_interrupts
 from forgecli.train.data import AugmentSettings, DataSettings
 from forgecli.train.index import Item
 from forgecli.train.samples import Key, NoSample, Sample, Samples
@@ -213,5 +213,5 @@ def _start_worker(number: int) -> None:
     """Called in every worker: one thread each, and Ctrl-C is left to the main process."""
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_interrupts()
     cv2.setNumThreads(1)

@@ -48,7 +48,7 @@ def start_from(network: nn.Module, file: Path) -> Fitted:
     """
     if not file.is_file():
         raise UsageError("there is no such file.", file=file, mend="check --init-from")
-    given = _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
+    given = _safetensors(file) if file.suffix.lower() == ".safetensors" else _torch(file)
     own = network.state_dict()
     best: dict[str, Tensor] = {}
     for renamed in _renamings(given, [name for name, _ in network.named_children()]):

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from rich.console import Console
 
 from forgecli.console import clock
 from forgecli.errors import UsageError
+from forgecli.progress import Seldom
 from forgecli.train.progress import Limits, Progress
-
-_EVERY = 10.0
-"""Seconds between two lines in a log."""
 
 
 class Watcher:
@@ -105,11 +102,11 @@ class InLog(Watcher):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said = monotonic()
+        self._seldom = Seldom()
 
     def step(self, progress: Progress, limits: Limits) -> None:
         """Say a line if the last one is long ago."""
-        if monotonic() - self._said < _EVERY:
+        if not self._seldom.due():
             return
         self.note(
             f"epoch {progress.epoch + 1}, step {progress.position} of {limits.steps}, "
@@ -123,7 +120,7 @@ class InLog(Watcher):
 
     def note(self, text: str) -> None:
         """Say it."""
-        self._said = monotonic()
+        self._seldom.said()
         self._console.print(text, markup=False)
 
 

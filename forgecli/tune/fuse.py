@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,17 @@ class MatchScores:
     Attributes:
         scores: float64 (N,), the metric of its answers.
         speaks: bool (N,), whether it flags the image.
+        operating_point: with which thresholds it did, as the record of its run says; None where
+            there is no record.
     """
 
     scores: Scores
     speaks: NDArray[np.bool_]
+    operating_point: dict[str, Any] | None = None
 
     def take(self, images: NDArray[np.bool_]) -> MatchScores:
         """Some of the images."""
-        return MatchScores(self.scores[images], self.speaks[images])
+        return replace(self, scores=self.scores[images], speaks=self.speaks[images])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

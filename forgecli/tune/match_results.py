@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,4 +72,21 @@ def read_match(submission: Path, rows: Sequence[Row]) -> MatchScores:
         )
     if problems or missing:
         raise BadRows([*problems, *missing])
-    return MatchScores(scores, speaks)
+    return MatchScores(scores, speaks, operating_point(submission))
+
+
+def operating_point(submission: Path) -> dict[str, Any] | None:
+    """With which thresholds match made a submission: a fused gate holds for these.
+
+    Returns:
+        ``thresholds`` by kind of image, ``false_positive_rate`` (None where a score was asked for)
+        and ``judge_sha256``, from the record of the run beside the submission; None where there is
+        no such record of match.
+    """
+    file = submission.with_name(submission.stem + ".run.json")
+    try:
+        said = json.loads(file.read_text("utf-8"))["detector_settings"]
+        names = ("thresholds", "false_positive_rate", "judge_sha256")
+        return {name: said[name] for name in names}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

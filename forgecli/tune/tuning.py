@@ -164,7 +164,9 @@ def record(tuning: Tuning, settings: TuneSettings, plan: SegmentPlan) -> dict[st
     if tuning.validated.fused is not None:
         fused = tuning.fused_on_all()
         assert fused is not None
+        assert tuning.match is not None
         known["fused"] = {
+            "operating_point_of_match": tuning.match.operating_point,
             "match": float(tuning.validated.fused.baseline.mean()),
             "score": float(fused.mean()),
             **_measured(tuning.validated.fused, forged),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +11,7 @@ from forgecli.cores import available_cores, threads_of_children
 from forgecli.detection import Case
 from forgecli.errors import ForgeError
 from forgecli.segment.plan import SegmentPlan
+from forgecli.stop import leave_interrupts
 from forgecli.tune.examine import Examiner, Row
 from forgecli.tune.grid import Grid
 from forgecli.tune.settings import TuneSettings
@@ -77,7 +77,7 @@ _no_start: _Failure | None = None
 
 def _start(plan: SegmentPlan, settings: TuneSettings, grid: Grid, threads: int) -> None:
     global _examiner, _no_start
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
+    leave_interrupts()
     _set_threads(threads, plan)
     try:
         _examiner = Examiner(plan, settings, grid)

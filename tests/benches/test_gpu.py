@@ -14,7 +14,7 @@ import pytest
 from bench import gpu
 from bench.gpu_engines import drawn_maps, images_per_second, repeated
 from bench.gpu_files import linked
-from bench.gpu_parts import CannotRun, Part, run
+from bench.gpu_parts import PARTS, CannotRun, Part, run
 from bench.gpu_transfers import gigabytes_per_second
 from engines.base import Spec
 from forgecli.doctor.ask import Answer
@@ -108,6 +108,41 @@ def test_folders_of_the_machine_are_not_kept() -> None:
         "reason": "in .../a.py: 3 images/s",
         "data": ["File '.../b.py'", 1],
     }
+
+
+def test_the_limits_of_all_parts_fit_and_the_whole_program_comes_before_the_kernels() -> None:
+    names = ["tests", *PARTS]
+    assert set(names) == set(gpu.LIMITS)
+    assert sum(gpu.LIMITS.values()) <= 60 * gpu.MINUTES
+    assert 60 * gpu.MINUTES + 30 < 600, "with what finding the GPU takes, in ten minutes"
+    assert names.index("engines") < names.index("files"), "which knows the engine's rate from it"
+    assert names.index("files") < min(map(names.index, ("dense_field", "verification")))
+
+
+def test_a_part_has_its_limit_and_what_those_before_it_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, given = [1000.0], {}
+    takes = {"transfers": 5.0, "engines": None, "finishing": None, "files": None}
+
+    def program(name: str, limit: float, work: Path, quick: bool) -> dict[str, Any]:
+        given[name] = limit
+        now[0] += takes[name] or limit  # None: hangs
+        return {"status": "done", "reason": "", "figures": {}}
+
+    monkeypatch.setattr(gpu, "run_part", program)
+    monkeypatch.setattr(gpu, "monotonic", lambda: now[0])
+    limits = gpu.LIMITS
+    minutes = (limits["transfers"] + limits["engines"] + limits["finishing"] + 10) / 60
+    gpu.run_all(list(takes), minutes, tmp_path, False)
+    assert given == pytest.approx(
+        {
+            "transfers": limits["transfers"],
+            "engines": limits["engines"] + limits["transfers"] - 5,
+            "finishing": limits["finishing"],
+            "files": 10,
+        }
+    )
 
 
 def test_no_time_left(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bench.limits import decode_only
 from bench.peers import batches_of, good_annotation, notebook_runs
+from bench.predict import times_as_long
 from bench.predict_data import FORMATS, KINDS, draw, drawings, picture, written
 from bench.programs import Contender, Ran, run
 from bench.views import files_of, pillow_rgb, shown
@@ -143,3 +144,15 @@ def test_the_start_is_told_from_the_rest() -> None:
     limit.whole = [Ran(10.0, 8.0, {"loop": 4.0})]
     assert limit.without_start() == limit.seconds()
     assert limit.seconds().wall == (4.0,)
+
+
+def test_two_are_compared_both_without_the_start_or_both_with_it() -> None:
+    def contender(whole: float, one: float) -> Contender:
+        return Contender(["x"], whole=[Ran(whole, 1.0, {})], one=[Ran(one, 1.0, {})])
+
+    versus, how = times_as_long(contender(10.0, 2.0), contender(5.0, 1.0))
+    assert (versus.middle, how) == (2.0, "without the start")
+    few = contender(5.0, 4.5)  # its start cannot be told from the rest
+    for pair, expected in (((contender(10.0, 2.0), few), 2.0), ((few, contender(10.0, 2.0)), 0.5)):
+        versus, how = times_as_long(*pair)
+        assert (versus.middle, how) == (expected, "with the start")

@@ -147,6 +147,26 @@ def test_the_cache_gives_the_same_numbers_without_the_network(
     assert json.loads(one.stdout) == json.loads(two.stdout)
 
 
+def test_a_report_that_is_there_is_kept(
+    dataset: Path, model: Path, run: Run, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.csv"
+    report.write_text("precious")
+    asked = (dataset, "--model", model, "--dry-run", "--report", report)
+    refused = failure(run(*asked))
+    assert isinstance(refused, UsageError) and "--overwrite" in refused.mend
+    assert report.read_text() == "precious"
+    assert run(*asked, "--overwrite").exit_code == 0
+    assert report.read_text().startswith("case_id")
+
+
+def test_overwrite_without_a_report_is_refused(dataset: Path, model: Path, run: Run) -> None:
+    before = card_file(model).read_bytes()
+    refused = failure(run(dataset, "--model", model, "--overwrite"))
+    assert isinstance(refused, UsageError) and "--report" in refused.what
+    assert card_file(model).read_bytes() == before
+
+
 def test_the_report_has_a_row_for_every_image(
     dataset: Path, model: Path, run: Run, tmp_path: Path
 ) -> None:

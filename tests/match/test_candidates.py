@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -201,6 +204,23 @@ def test_the_outline_of_a_small_copy_leaves_out_the_rim_that_the_window_adds() -
     drawn = outline(seen, grown, SETTINGS).first.on(SHAPE)
     assert drawn[made.source].mean() > 0.6
     assert (drawn & made.source).sum() / drawn.sum() > 0.85
+
+
+def test_on_plain_ground_a_small_copy_ends_where_its_grain_does() -> None:
+    grain = np.random.default_rng(4).normal(0, 2.5, SHAPE).astype(np.float32)
+    ground = np.asarray(100 + cv2.GaussianBlur(grain, (0, 0), 0.7), np.float32)
+    affine = similarity(SOURCE, TARGET)
+    made = clone(ground, mask_of_disc(SHAPE, SOURCE, 13), affine)
+    seen = bands_of(photograph(made.grey))
+    grown = mask_of_disc(SHAPE, SOURCE, 19)[20:140, 20:140]  # smooth ground agrees with its like
+    part = CopiedRegion(Placed(Window(20, 20, 140, 140), grown), affine)
+    precision = []
+    for level in (SETTINGS.outline_texture, 1.0):
+        drawn = outline(seen, part, replace(SETTINGS, outline_texture=level)).first.on(SHAPE)
+        assert drawn[made.source].mean() > 0.7
+        precision.append((drawn & made.source).sum() / drawn.sum())
+    assert precision[0] > 0.75
+    assert precision[0] > precision[1] + 0.05
 
 
 def test_smooth_ground_inside_a_copy_is_filled() -> None:

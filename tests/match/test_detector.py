@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from forgecli.detection import Detection, Picture, Status
+from forgecli.detection import Criterion, Detection, Picture, Status
 from forgecli.match.detector import MatchDetector
 from forgecli.match.judge import Judge, Tree
 from forgecli.match.operating import OperatingPoints
@@ -185,3 +185,16 @@ def test_the_best_pair_of_a_flagged_image_counts_under_any_threshold() -> None:
     settings = MatchSettings(upscale_below=512, threshold=0.3, member_threshold=0.9)
     detector = MatchDetector(settings, a_judge_that_says(0.0))
     assert found_in(detector, photograph(forgery.grey, noise=1)).instances
+
+
+def test_a_detection_names_kind_threshold_and_rate() -> None:
+    points = OperatingPoints((0.01, 0.1), {"all": (0.9, 0.8), "blot": (0.95, 0.7)}, {})
+    judge = Judge(base=-9.0, trees=(), slope=1.0, offset=0.0, points=points)
+    pixels = np.random.default_rng(4).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    by_rate = MatchDetector(MatchSettings(false_positive_rate=0.1), judge)
+    assert by_rate.criterion("blot") == Criterion("blot", 0.7, 0.1)
+    found = found_in(by_rate, pixels)
+    assert found.criterion is not None and found.criterion.rate == 0.1
+    assert found.criterion.threshold == by_rate.threshold(found.criterion.kind)
+    asked = MatchDetector(MatchSettings(threshold=0.3), judge)
+    assert asked.criterion("blot") == Criterion("blot", 0.3, None)

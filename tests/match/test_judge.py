@@ -58,8 +58,19 @@ def flat(node: Node) -> dict[str, list[Any]]:
     return table
 
 
-def tree_from(node: Node) -> Tree:
-    return judge_from(document([node])).trees[0]
+def read_one_by_one(tree: Tree, samples: np.ndarray) -> np.ndarray:
+    """The leaf's value for each row of float64 (n, features), by one tree alone: what `Judge` does
+    with all trees at once."""
+    node, rows = np.zeros(len(samples), np.int64), np.arange(len(samples))
+    while (inner := tree.left[node] >= 0).any():
+        goes_left = samples[rows, tree.feature[node]] <= tree.threshold[node]
+        node = np.where(inner, np.where(goes_left, tree.left[node], tree.right[node]), node)
+    return tree.value[node]
+
+
+def evidence_of(node: Node, samples: np.ndarray) -> np.ndarray:
+    """Of a judge of one tree, without what its sum starts from."""
+    return replace(judge_from(document([node])), base=0.0).evidence(samples)
 
 
 def document(trees: list[Node]) -> dict[str, Any]:
@@ -86,14 +97,16 @@ def test_a_tree_is_read_as_the_recursion_says(seed: int, depth: int, count: int)
     # Whole numbers, so that many samples lie exactly on a threshold.
     samples = random.integers(-3, 4, (count, COLUMNS)).astype(np.float64)
     expected = [value_of(tree, sample) for sample in samples]
-    np.testing.assert_array_equal(tree_from(tree)(samples), expected)
+    np.testing.assert_array_equal(evidence_of(tree, samples), expected)
+    alone = judge_from(document([tree])).trees[0]
+    np.testing.assert_array_equal(read_one_by_one(alone, samples), expected)
 
 
 def test_what_cannot_be_measured_goes_right() -> None:
     tree = {"feature": 2, "threshold": 0.0, "left": {"value": 1.0}, "right": {"value": 2.0}}
     samples = np.zeros((3, COLUMNS))
     samples[:, 2] = (np.nan, np.inf, -np.inf)
-    np.testing.assert_array_equal(tree_from(tree)(samples), [2, 2, 1])
+    np.testing.assert_array_equal(evidence_of(tree, samples), [2, 2, 1])
 
 
 def test_evidence_is_the_sum_and_probability_its_logistic() -> None:
@@ -107,6 +120,15 @@ def test_evidence_is_the_sum_and_probability_its_logistic() -> None:
     np.testing.assert_allclose(
         judge.probability(evidence), [1 / (1 + np.exp(-(0.8 * e + 0.3))) for e in expected]
     )
+
+
+def test_all_trees_at_once_say_what_they_say_one_by_one() -> None:
+    judge = default_judge()
+    random = np.random.default_rng(2)
+    samples = random.normal(0, 2, (300, COLUMNS))  # more than are read at a time
+    samples[random.random(samples.shape) < 0.1] = np.nan
+    expected = judge.base + sum(read_one_by_one(tree, samples) for tree in judge.trees)
+    np.testing.assert_allclose(judge.evidence(samples), expected, atol=1e-9)
 
 
 def test_no_candidates() -> None:

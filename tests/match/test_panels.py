@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from forgecli.match.agreement import Window
 from forgecli.match.bands import FloatImage
 from forgecli.match.panels import Layout, find_layout, panel_outline
+from forgecli.match.seams import seams_of
 from forgecli.match.settings import MatchSettings
 from tests.match.pictures import cells, photograph, tissue
 from tests.match.test_kinds import graph
@@ -260,3 +261,31 @@ def test_the_black_of_a_dark_micrograph_is_no_margin() -> None:
         spots = np.clip(cells((180, 150), number, 3) - 60, 0, 255)
         canvas[panel.top : panel.bottom, panel.left : panel.right] = spots
     near(layout_of(canvas).panels, panels, 0)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_row_of_bands_is_no_frame(axis: int) -> None:
+    noise = np.random.default_rng(0).normal(0, 2, (200, 300))
+    rows = np.full((200, 300), 215.0)
+    rows[100:109] = 60
+    framed = np.clip(rows + noise, 0, 255).astype(np.uint8)
+    for gap in range(8):
+        rows[100:109, gap::50] = 215  # between bands
+    bands = np.clip(rows + noise, 0, 255).astype(np.uint8)
+    if axis == 1:
+        framed, bands = framed.T.copy(), bands.T.copy()
+    assert len(seams_of(framed, axis, SETTINGS, among_bands=True)) == 2
+    assert len(seams_of(bands, axis, SETTINGS)) == 2
+    assert seams_of(bands, axis, SETTINGS, among_bands=True) == []
+
+
+def test_whoever_knows_the_kinds_may_tell_them() -> None:
+    asked: list[Window] = []
+
+    def answer(views: object, window: Window) -> str:
+        asked.append(window)
+        return "blot"
+
+    grey = figure(GRID, 255.0)
+    found = find_layout(grey, SETTINGS, None, answer)  # type: ignore[arg-type]
+    assert set(found.kinds) == {"blot"} and set(found.panels) <= set(asked)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,7 +62,8 @@ def test_a_copy_is_proposed_and_refined(kind: str) -> None:
 
     refined, correlation = refine_proposals(bands, proposed, SETTINGS)
     assert len(refined) == len(correlation)
-    assert (correlation > SETTINGS.min_patch_correlation).all()
+    least = min(SETTINGS.min_patch_correlation, SETTINGS.min_fine_correlation)
+    assert (correlation > least).all()
     right = true_ones(refined, forgery, 1.0)
     assert right.sum() >= 5
     assert correlation[right].mean() > 0.9
@@ -79,9 +82,46 @@ def test_proposals_keep_their_bounds(kind: str) -> None:
         linear = matches[:, 4:].reshape(-1, 2, 2)
         stretch = np.linalg.svd(linear, compute_uv=False)
         scale = np.sqrt(stretch[:, 0] * stretch[:, 1])
-        assert (scale > SETTINGS.min_scale).all()
-        assert (scale < SETTINGS.max_scale).all()
+        assert (scale > SETTINGS.wide_min_scale).all()
+        assert (scale < SETTINGS.wide_max_scale).all()
         assert (stretch[:, 0] / stretch[:, 1] < SETTINGS.max_anisotropy + 1e-6).all()
+
+
+STRONGLY_SCALED = {"half": 0.5, "twice": 2.0}
+
+
+@pytest.mark.parametrize("kind", STRONGLY_SCALED)
+def test_a_strongly_scaled_copy_is_found_where_several_matches_agree(kind: str) -> None:
+    grey = cells((260, 300), seed=3, count=60)
+    affine = similarity((70, 70), (200, 165), turn=20.0, scale=STRONGLY_SCALED[kind])
+    forgery = clone(grey, mask_of_disc(grey.shape, (70, 70), 40), affine)
+    bands = bands_of(photograph(forgery.grey))
+    keypoints = find_keypoints(bands.grey, np.ones(bands.shape, bool), SETTINGS)
+    proposed = propose(keypoints, SETTINGS)
+    refined, _ = refine_proposals(bands, proposed, SETTINGS)
+    assert true_ones(refined, forgery, 1.0).sum() >= SETTINGS.wide_support
+    # Alone they do not count.
+    alone = proposed[np.flatnonzero(true_ones(proposed, forgery, 3.0))[:1]]
+    assert len(refine_proposals(bands, alone, SETTINGS)[0]) == 0
+    near, _ = refine_proposals(bands, proposed, replace(SETTINGS, wide_support=65))
+    assert true_ones(near, forgery, 1.0).sum() < SETTINGS.wide_support  # by chance, of other scale
+
+
+def test_a_copy_blended_into_its_surroundings_is_known_by_its_texture() -> None:
+    random = np.random.default_rng(2)
+    grain = cv2.GaussianBlur(random.normal(0, 60, (220, 260)).astype(np.float32), (0, 0), 0.9)
+    grey = np.asarray(120 + grain, np.float32)
+    forgery = clone(grey, mask_of_disc(grey.shape, (70, 70), 16), similarity((70, 70), (180, 140)))
+    shading = cv2.GaussianBlur(random.normal(0, 1, grey.shape).astype(np.float32), (0, 0), 3.0)
+    shaded = np.where(forgery.copy, forgery.grey + 30 * shading / shading.std(), forgery.grey)
+    bands = bands_of(photograph(shaded.astype(np.float32)))
+    points = random.uniform(-6, 6, (40, 2)) + 70
+    there = points @ forgery.affine[:, :2].T + forgery.affine[:, 2] + random.normal(0, 0.5, (40, 2))
+    proposed = np.column_stack((points, there, np.tile(forgery.affine[:, :2].ravel(), (40, 1))))
+    refined, _ = refine_proposals(bands, proposed, SETTINGS)
+    by_shape, _ = refine_proposals(bands, proposed, replace(SETTINGS, half_alike=1.0))
+    assert true_ones(by_shape, forgery, 1.0).sum() < 25
+    assert true_ones(refined, forgery, 1.0).sum() > 32
 
 
 @settings(max_examples=30, deadline=None)

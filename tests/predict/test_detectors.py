@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,9 @@ def test_the_hash_follows_all_that_can_change_an_annotation(
     }
     assert len(set(hashes.values())) == len(hashes)
     assert hashed(model=one, network={"batch": 2}) == hashes["one"], "how many go at once"
+    scored = hashed(threshold=0.5)
+    assert scored == hashed(threshold=0.5, config={"match": {"false-positive-rate": 0.05}})
+    assert scored == hashed(threshold=0.5, environment={"FORGE_PREDICT_FPR": "0.1"}), "of no effect"
 
     class Elsewhere:
         def joinpath(self, name: str) -> Path:
@@ -207,12 +211,25 @@ def test_the_hash_follows_all_that_can_change_an_annotation(
     assert hashed(model=one) == hashes["one"]
 
 
-def test_what_is_typed_overrules_a_file() -> None:
-    both = PredictSettings(threshold=0.6, fpr=0.02)
-    assert both.typed_first({"threshold": 0.6}).fpr is None
-    assert both.typed_first({"fpr": 0.02}).threshold is None
-    assert both.typed_first({"fpr": 0.02, "threshold": 0.6}) == both  # refused later
-    assert both.typed_first({}) == both
-    network = PredictSettings(fpr=0.02, model=Path("a.onnx"))
-    assert network.typed_first({}).fpr is None
-    assert network.typed_first({"fpr": 0.02}).fpr == 0.02
+def test_the_record_of_a_run_holds_the_thresholds_of_all_kinds(tmp_path: Path) -> None:
+    from forgecli.predict.record import write_record
+    from forgecli.predict.summary import Summary
+
+    def recorded(**asked: Any) -> dict[str, Any]:
+        found = chosen(**asked)
+        settings = replace(
+            PredictSettings(), detector=found.name, threshold=found.threshold, fpr=found.fpr
+        )
+        write_record(tmp_path / "r.json", settings, found.record, Summary(0, 0, 0))
+        written: dict[str, Any] = json.loads((tmp_path / "r.json").read_text())["settings"]
+        return written
+
+    points = default_points()
+    by_rate = recorded(fpr=0.05)
+    assert by_rate["threshold"] == {
+        kind: points.threshold(0.05, kind) for kind in points.thresholds
+    }
+    assert by_rate["fpr"] == 0.05
+    assert recorded()["fpr"] == 0.01
+    by_score = recorded(threshold=0.4)
+    assert (by_score["threshold"], by_score["fpr"]) == (0.4, None)

@@ -140,7 +140,7 @@ def test_pictures_of_nested_ids_stay_in_their_folder(tmp_path: Path) -> None:
     ids = [row["case_id"] for row in rows(tmp_path / "s.csv")]
     for case_id in ids:
         assert (tmp_path / "masks" / (case_id + ".npy")).is_file()
-        assert (tmp_path / "overlays" / (case_id + ".png")).is_file()
+        assert (tmp_path / "overlays" / case_id).is_file(), "its suffix is not written twice"
 
 
 def test_evidence_has_a_line_per_image(tmp_path: Path) -> None:
@@ -167,6 +167,8 @@ def test_record_has_settings_versions_and_counts(tmp_path: Path) -> None:
     job(tmp_path / "in", tmp_path / "s.csv", threshold=0.25)
     record = json.loads((tmp_path / "s.run.json").read_text())
     assert record["settings"]["threshold"] == 0.25
+    details = rows(tmp_path / "s.details.csv")
+    assert {(row["threshold"], row["fpr"]) for row in details} == {("0.25", "")}
     assert record["detector_settings"] == {"square": 8, "threshold": 0.5}
     assert record["counts"]["flagged"] == 1 and record["counts"]["complete"] is True
     assert {"python", "numpy", "numba"} <= set(record["versions"])

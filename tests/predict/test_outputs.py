@@ -63,6 +63,23 @@ def test_folders_with_files_are_refused(tmp_path: Path, kind: str) -> None:
     assert len(list((tmp_path / "old").iterdir())) == 2, "files of others stay"
 
 
+def test_a_suffix_is_not_written_twice(tmp_path: Path) -> None:
+    """With paths as ids, which have the suffix of their picture."""
+    draw(tmp_path / "in", "one/flag.png", "one/flag.tif", "two/flag.PNG", "flag.png.png")
+    job(
+        tmp_path / "in", tmp_path / "s.csv", overlays=tmp_path / "o", masks=tmp_path / "m",
+        id_from="path",
+    )  # fmt: skip
+    made = [
+        sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.*"))
+        for folder in (tmp_path / "o", tmp_path / "m")
+    ]
+    names = ["flag.png.png", "one/flag.png", "one/flag.tif.png", "two/flag.PNG"]
+    assert made[0] == names
+    assert made[1] == ["flag.png.png.npy", "one/flag.png.npy", "one/flag.tif.npy",
+                       "two/flag.PNG.npy"]  # fmt: skip
+
+
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     draw(tmp_path / "in", "flag.png")
     deep = tmp_path / "x" / "y"

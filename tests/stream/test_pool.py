@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from forgecli.predict.examine import Examiner
 from forgecli.predict.tasks import Outcome, Task, Work
 from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.plan import SegmentPlan
-from forgecli.stream import intake, pool
+from forgecli.stream import intake, pool, slots
 from forgecli.stream.pool import StreamPool
 from tests.kernels.cuda.host import HostDevice, needs_compiler
 from tests.segment.fake_engine import FakeEngine
@@ -40,6 +41,26 @@ from tests.stream.host_lanes import (
 )
 
 pytestmark = needs_compiler
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the blocks of shared memory that the test makes; `left` tells which are there."""
+    names: list[str] = []
+
+    class Noted(SharedMemory):
+        def __init__(self, name: str | None = None, create: bool = False, size: int = 0) -> None:
+            super().__init__(name, create, size)
+            if create:
+                names.append(self.name)
+
+    monkeypatch.setattr(slots, "SharedMemory", Noted)
+    return names
+
+
+def left(names: list[str]) -> list[str]:
+    """Those of the blocks that are still there. Others than this test's may be, at any time."""
+    return [name for name in names if (Path("/dev/shm") / name).exists()]
 
 
 @pytest.fixture
@@ -265,6 +286,49 @@ def test_one_picture_too_many_is_recorded_and_tried_again(tmp_path: Path) -> Non
     assert len(seen) == 2 and any("trying 1 again" in note for note in notes)
 
 
+@without_processes
+def test_what_is_tried_again_has_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: list[str]
+) -> None:
+    """No picture is decoded while another is at work; and memory that was kept is given back."""
+    from forgecli.predict import reading
+
+    draw(tmp_path / "in", [(90, 90)] * 4)
+    events: list[str] = []
+    kept: list[int] = []
+    read = reading.read_case
+
+    def heard(case: Any, most: int) -> Any:
+        events.append("read")
+        kept.append(len(left(blocks)))
+        return read(case, most)
+
+    def full(images: Images) -> None:
+        if engine.batches:  # not the one that is looked at first
+            raise RuntimeError("CUDA out of memory.")
+        engine.batches.append((0, 0, (0, 0)))
+
+    monkeypatch.setattr(reading, "read_case", heard)
+    device = LateDevice((9,))
+    engine = LateLanes(blobs, device, broken=full)
+
+    def note(text: str) -> None:
+        if text.startswith("trying"):
+            events.clear()
+            kept.clear()
+
+    made = StreamPool(
+        work_of(plan_of()), 2, note=note, stop=lambda: False, plan=plan_of(), streams=1,
+        open_lanes=opens(device, engine),
+    )  # fmt: skip
+    for outcome in made.examine(tasks_of(tmp_path / "in")):
+        assert outcome.out_of_memory
+        events.append("over")
+    assert events == ["read", "over"] * 4
+    assert kept[-1] == 1, "one picture's"
+    assert len(blocks) > 1 and not left(blocks)
+
+
 def test_a_reader_that_dies_costs_one_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,7 +366,7 @@ def fragile(pipe: Any, work: Work, threads: int) -> None:
 
 
 def test_pictures_larger_than_slots_and_few_slots(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: list[str]
 ) -> None:
     draw(tmp_path / "in", SHAPES * 2)
     monkeypatch.setattr(pool, "_PIXELS", 1000)
@@ -314,7 +378,7 @@ def test_pictures_larger_than_slots_and_few_slots(
     )
     same(found, ordinary(tmp_path / "in", plan, blobs, tmp_path / "a"))
     same_files(tmp_path / "a", tmp_path / "b")
-    assert not list(Path("/dev/shm").glob("psm_*")), "no block is left"
+    assert blocks and not left(blocks)
 
 
 @without_processes
@@ -345,7 +409,7 @@ def test_stop_ends_it_soon(tmp_path: Path) -> None:
     assert time.monotonic() - stopped[0] < 4
 
 
-def test_an_abandoned_pool_leaves_nothing(tmp_path: Path) -> None:
+def test_an_abandoned_pool_leaves_nothing(tmp_path: Path, blocks: list[str]) -> None:
     draw(tmp_path / "in")
     engine = HostLanes(blobs)
     made = StreamPool(
@@ -356,7 +420,7 @@ def test_an_abandoned_pool_leaves_nothing(tmp_path: Path) -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert engine.closed and not multiprocessing.active_children()
-    assert not list(Path("/dev/shm").glob("psm_*"))
+    assert blocks and not left(blocks)
 
 
 @without_processes

@@ -121,6 +121,31 @@ def test_memory_that_the_system_does_not_give(
     assert not device.pinned_now
 
 
+def test_what_is_kept_makes_room_for_what_is_needed(
+    device: Pins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system has room for a large block only once those that are kept are gone."""
+    room = [3000]
+
+    def reserve(block: SharedMemory, size: int) -> None:
+        if slots.total + size > room[0]:
+            raise MemoryError("no shared memory is left")
+
+    monkeypatch.setattr(module, "_reserve", reserve)
+    notes: list[str] = []
+    slots = Slots(device, size=1000, most=9000, note=notes.append)
+    taken = [slots.take() for _ in range(3)]
+    for slot in taken[:2]:
+        assert slot
+        slots.give(slot)
+    large = slots.take(1500)
+    assert large and large.size == 2000 and slots.total == 3000 and not notes
+    slots.give(large)
+    slots.trim()
+    assert slots.total == 1000 and slots.held == 1 == len(device.pinned_now)
+    slots.close()
+
+
 def test_memory_that_cannot_be_pinned_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 

@@ -106,3 +106,23 @@ def test_what_a_user_may_not(text: str) -> None:
             PredictSettings, "predict", config={}, file=None,
             environment={"FORGE_PREDICT_STREAMS": text}, flags={},
         )  # fmt: skip
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("plan", "name", "said"),
+    [
+        (None, "match", "match has no network"),
+        (replace(plan_of(), device="cpu"), "segment", "not on a GPU"),
+        (replace(plan_of(), tta="flip"), "segment", "--tta none"),
+        (plan_of(), "fused", "no streams"),
+    ],
+)
+def test_streams_that_would_do_nothing_are_refused_if_typed(
+    plan: SegmentPlan | None, name: str, said: str
+) -> None:
+    settings = PredictSettings(streams=4)
+    assert way_of(chosen(plan, name), settings).make_pool is Pool, "from a file they may be there"
+    with pytest.raises(UsageError, match="--streams has nothing to do") as raised:
+        way_of(chosen(plan, name), settings, typed=True)
+    assert said in raised.value.what and raised.value.mend == "leave out --streams"
