@@ -16,7 +16,6 @@ On a machine without a GPU it says so, and exits with 2. This has not run on a G
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.gpu_parts import Part
-from bench.machine import arguments, paired, ratio, table, write_results
+from bench.gpu_stages import SIDES_QUICK, figure, label, run
+from bench.machine import paired, ratio
 from forgecli.match.settings import MatchSettings
 from kernels import coherence, patchmatch, zernike
 from kernels.cuda import coherence as coherence_cuda
@@ -300,53 +300,14 @@ def measure(part: Part) -> None:
     from kernels.cuda.cupy_device import CupyDevice
 
     device = CupyDevice()
-    for side in (1024,) if part.quick else SIDES:
+    for side in SIDES_QUICK if part.quick else SIDES:
         for record in compared(device, side, rounds=3 if part.quick else 7):
             part.add(label(record), figure(record), **record)
 
 
-def label(record: dict[str, Any]) -> str:
-    """What was measured."""
-    return f"{record['side']} x {record['side']}: {record['stage']}"
-
-
-def figure(record: dict[str, Any]) -> str:
-    """What was found, in a line."""
-    return (f"{record['gpu_milliseconds']:.2f} ms, the CPU {record['cpu_milliseconds']:.1f} ms: "
-            f"{record['shown']} times as long")  # fmt: skip
-
-
-def show(results: dict[str, Any]) -> str:
-    """The records as a table."""
-    rows = [
-        [
-            label(record),
-            f"{record['cpu_milliseconds']:.1f}",
-            f"{record['gpu_milliseconds']:.2f}",
-            record["shown"],
-        ]
-        for record in results["records"]
-    ]
-    header = ["", f"ms, CPU, {results['threads']} threads", "ms, GPU", "CPU over GPU"]
-    return f"{results['device']}\n\n{table(header, rows)}"
-
-
 def main() -> None:
     """Measure, print, write."""
-    parser = arguments(__doc__, "gpu_match")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="one size")
-    options = parser.parse_args()
-    try:
-        from kernels.cuda.cupy_device import CupyDevice
-
-        device = CupyDevice()
-    except (ImportError, RuntimeError) as error:
-        print(f"this bench needs an NVIDIA GPU and CuPy: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    results = measured(device, (1024,) if options.quick else SIDES, options.rounds)
-    print(show(results))
-    write_results(options.json, results)
+    run(__doc__, "gpu_match", measured, SIDES)
 
 
 if __name__ == "__main__":

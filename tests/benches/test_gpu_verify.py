@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from bench import gpu_verify
+from bench import gpu_stages, gpu_verify
 from bench.match_references import Material
 from forgecli.match.bands import bands_of
 from forgecli.match.keypoints import Keypoints
@@ -41,7 +41,7 @@ def test_every_stage_is_compared_and_timed(little: None) -> None:
     assert [record["stage"] for record in records] == stages
     assert all(record["cpu_milliseconds"] > 0 < record["gpu_milliseconds"] for record in records)
     assert "keypoints" in records[0]["work"]
-    shown = gpu_verify.show({"device": "host", "threads": 1, "records": records})
+    shown = gpu_stages.show({"device": "host", "threads": 1, "records": records})
     assert [line for line in shown.splitlines() if line.startswith("300 x 300: all")]
 
 

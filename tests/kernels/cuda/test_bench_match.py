@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bench import gpu, gpu_match, gpu_parts
-from bench.gpu_match import Sides, compared, drawn, figure, label, measured, show
+from bench.gpu_match import Sides, compared, drawn, measured
+from bench.gpu_stages import figure, label, show
 from kernels import coherence
 from tests.kernels.cuda.host import HostDevice, needs_compiler
 
