@@ -35,6 +35,7 @@ from forgecli.match.operating import kind_of_image
 from forgecli.match.search import search
 from forgecli.match.settings import MatchSettings
 from forgecli.synth import Recipe, generate
+from forgecli.synth.library import is_blot
 from forgecli.synth.sources import LazySources, SourceFile, digest
 
 LARGEST = 1_500_000
@@ -163,9 +164,9 @@ def _forgery(task: Task) -> SearchedCase:
     sources, files = _library[task.fold]
     nothing = SearchedCase(task.name, task.fold, (), ())
     try:
-        made = generate(
-            np.random.default_rng(task.seed), sources, Recipe(), [file.kind for file in files]
-        )
+        # Kinds are drawn alike: gels beside blots would make two forgeries of three blots.
+        kinds = ["blot" if is_blot(file.kind) else file.kind for file in files]
+        made = generate(np.random.default_rng(task.seed), sources, Recipe(), kinds)
     except ForgeError:
         return nothing
     if made.image.shape[0] * made.image.shape[1] > LARGEST:

@@ -98,6 +98,11 @@ _ALIKE = 0.86
 _LEAST, _CORRELATION, _SPAN, _SCALE = 15, 0.65, 0.33, 4.0
 
 
+def scene_of(name: str) -> str:
+    """The file that stands for the scene of a file: the first of its group, or itself."""
+    return next((group[0] for group in REPEATS if name in group), name)
+
+
 def distinct(files: Sequence[SourceFile]) -> list[SourceFile]:
     """The files without those that show a scene which an earlier one of its group shows too."""
     group_of = {name: number for number, group in enumerate(REPEATS) for name in group}

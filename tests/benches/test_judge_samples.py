@@ -15,7 +15,7 @@ from bench import judge_collect
 from bench.judge_collect import Task, tasks_of
 from bench.judge_folds import FOLDS, folds_of, in_folds
 from bench.judge_samples import Samples, Searched, SearchedCase, joined
-from bench.sources import SERIES, authentic_files, origin_of, photographs
+from bench.sources import SERIES, authentic_files, is_held_out, origin_of, photographs
 from forgecli.match.features import FEATURES
 from forgecli.synth.sources import SourceFile
 
@@ -50,7 +50,7 @@ def test_every_source_is_in_one_fold_and_kinds_are_spread(counts: dict[str, int]
 
 def test_sources_of_one_kind_each_are_spread_over_the_folds() -> None:
     folds = folds_of(files_of(a=260, b=90, c=40, d=30, e=30, f=8))
-    assert sorted(Counter(folds.values()).values()) == [1, 1, 1, 1, 2]
+    assert sorted(Counter(folds.values()).values()) == [1, 1, 2, 2]
     assert folds["f"] in {folds["d"], folds["e"], folds["c"]}, "the small one joins a small one"
 
 
@@ -91,10 +91,19 @@ def test_figures_of_one_paper_are_one_origin(names: dict[str, str]) -> None:
     assert set(SERIES) == {"opendiagram_pmc", "blots_athenaz2_raw", "matplotlib_plots"}
 
 
+def test_one_gel_saved_twice_is_one_origin_on_one_side() -> None:
+    def gel(name: str) -> SourceFile:
+        return SourceFile(Path(name), f"gel/gels_kalthommusa_{name}", "gel", "gels_kalthommusa")
+
+    assert origin_of(gel("006.jpg")) == origin_of(gel("030.jpg")) != origin_of(gel("008.jpg"))
+    assert is_held_out(gel("006.jpg")) and is_held_out(gel("030.jpg"))
+    assert not is_held_out(gel("008.jpg")) and not is_held_out(gel("021.jpg"))
+
+
 def test_tasks_cover_folds_and_kinds_and_more_of_them_hold_the_fewer() -> None:
     files = files_of(a=20, b=7)
     folds = folds_of(files)
-    few, many = (tasks_of(files, folds, count, 5, seed=3) for count in (10, 20))
+    few, many = (tasks_of(files, folds, count, 5, seed=3) for count in (2 * FOLDS, 20))
     assert Counter(task.fold for task in few if task.file is None) == dict.fromkeys(range(FOLDS), 2)
     assert Counter(task.file.kind for task in few if task.file) == {"a": 5, "b": 5}
     assert all(task.fold == folds[origin_of(task.file)] for task in few if task.file)
