@@ -5,6 +5,8 @@ default operating point. Each part has its own file under bench/results:
 
     sets       the program itself on the real forged images with their authentic twins, and on
                forgeries of `forge synth` with its default recipe, beside two trivial submissions
+    single     single images with a cloned object or region, beside their authentic twins: the set
+               that the aim of the detector speaks of
     authentic  the program itself on authentic images of every kind: what it flags wrongly
     curves     recall and pixel F1 of pasted copies over rotation, scale, mirror, size, JPEG, noise
     recipes    the same by the way a forgery is made
@@ -24,7 +26,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accuracy_ablation, accuracy_curves, accuracy_recipes
+from bench import accuracy_ablation, accuracy_curves, accuracy_recipes, accuracy_single
 from bench.accuracy_measure import OURS, marks
 from bench.accuracy_peers import PEERS
 from bench.accuracy_sets import (
@@ -50,6 +52,12 @@ def sets(asked: argparse.Namespace) -> dict[str, object]:
             measured("synthetic", synthetic(authentic_files()[1], asked.forgeries, work), work),
         ]
     return set_figures(outcomes, asked.forgeries)
+
+
+def single(asked: argparse.Namespace) -> dict[str, object]:
+    """See the module."""
+    jobs = accuracy_single.jobs(asked.singles)
+    return accuracy_single.figures(list(marks(jobs, workers=asked.workers)))
 
 
 def authentic(asked: argparse.Namespace) -> dict[str, object]:
@@ -92,6 +100,7 @@ def ablation(asked: argparse.Namespace) -> dict[str, object]:
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "sets": sets,
+    "single": single,
     "authentic": authentic,
     "curves": curves,
     "recipes": recipes,
@@ -109,6 +118,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--workers", type=int, default=2, help="of curves and what follows")
     parser.add_argument("--forgeries", type=int, default=60, help="cases of the synthetic set")
+    parser.add_argument("--singles", type=int, default=120, help="single images, and their twins")
     parser.add_argument("--most", type=int, default=15, help="authentic images of each kind")
     parser.add_argument("--copies", type=int, default=12, help="at every point of the curves")
     parser.add_argument("--of-each-way", type=int, default=20, help="forgeries of every way")

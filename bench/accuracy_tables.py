@@ -7,9 +7,12 @@ docs/make_tables.py puts them where they belong: `block` makes each by its name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from bench.judge_tables import operating_points, reliability
+from bench.markdown import figure, percent, rows_of, share
 
 ROOT = Path(__file__).resolve().parents[1]
 JUDGE = ROOT / "forgecli" / "match" / "judge.json"
@@ -29,14 +32,6 @@ AXES = {
 }
 
 
-def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; names in the first column, figures in the others."""
-    lines = [list(header), ["---"] + ["--:"] * (len(header) - 1), *map(list, rows)]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
-
-
 def sets(found: Mapping[str, Any]) -> str:
     """The data sets, beside the two submissions that look at no image."""
     rows = []
@@ -47,12 +42,12 @@ def sets(found: Mapping[str, Any]) -> str:
         rows.append([
             f"`{one['name']}`: {SETS.get(one['name'], '')}",
             f"{forged['images']} + {authentic}",
-            f"**{_figure(overall['score'])}**",
-            _figure(forged["score"]),
-            *(_figure(level[key]) for key in ("precision", "recall", "false_positive_rate")),
+            f"**{figure(overall['score'])}**",
+            figure(forged["score"]),
+            *(figure(level[key]) for key in ("precision", "recall", "false_positive_rate")),
             f"{one['seconds_per_image']:.2f}",
-            _figure(overall["all_authentic"]),
-            _figure(overall["whole_image"]),
+            figure(overall["all_authentic"]),
+            figure(overall["whole_image"]),
         ])  # fmt: skip
     header = ("set", "images", "score", "forged only", "precision", "recall", "false positives",
               "s/image", "all authentic", "whole image")  # fmt: skip
@@ -76,8 +71,8 @@ def curves(found: Mapping[str, Any]) -> str:
     for name, points in found["curves"].items():
         header = (f"{name}: {AXES[name]}", *(f"{point['at']:g}" for point in points))
         rows = [
-            ["recall", *(_figure(point["recall"], 2) for point in points)],
-            ["pixel F1", *(_figure(point["f1"], 2) for point in points)],
+            ["recall", *(figure(point["recall"], 2) for point in points)],
+            ["pixel F1", *(figure(point["f1"], 2) for point in points)],
         ]
         parts.append(rows_of(header, rows))
     aim = found["aim"]
@@ -85,11 +80,27 @@ def curves(found: Mapping[str, Any]) -> str:
         f"Base: {found['base']}. {found['copies_per_point']} copies at every point. All together, "
         "as the aim has it (any angle, mirrored or not, scale 0.8 to 1.25, 32 to 96 px, JPEG 80): "
         "recall "
-        f"{_share(aim['flagged'], aim['forged'], aim['recall_interval'])}, pixel F1 "
-        f"{_figure(aim['f1'], 2)}, flagged without a copy "
-        f"{_share(aim['false_positives'], aim['authentic'], aim['false_positive_interval'])}."
+        f"{share(aim['flagged'], aim['forged'], aim['recall_interval'])}, pixel F1 "
+        f"{figure(aim['f1'], 2)}, flagged without a copy "
+        f"{share(aim['false_positives'], aim['authentic'], aim['false_positive_interval'])}."
     )
     return "\n\n".join((*parts, said))
+
+
+def single(found: Mapping[str, Any]) -> str:
+    """Single images: all, by kind of image, and by what was done to the copies."""
+    rows = []
+    for name, one in found["parts"].items():
+        cells = _worth(one)
+        if not one["authentic"]:  # changes are of forgeries: twins have none
+            cells[_WORTH.index("twins") :] = ["", "", ""]
+        rows.append([name, *cells])
+    said = found["parts"]["all"]
+    alarms = share(said["false_positives"], said["authentic"], said["false_positive_interval"])
+    return (
+        f"{rows_of(('single images', *_WORTH), rows)}\n\n"
+        f"Flagged twins: {alarms}; {said['cpu_seconds_per_megapixel']:.2f} CPU seconds a megapixel."
+    )
 
 
 def recipes(found: Mapping[str, Any]) -> str:
@@ -106,8 +117,8 @@ def peers(found: Mapping[str, Any]) -> str:
         rows.append([
             name,
             *_worth(one["forgeries and twins"]),
-            _share(plain["false_positives"], plain["authentic"]),
-            _figure(plain["cpu_seconds_per_image"], 2),
+            share(plain["false_positives"], plain["authentic"]),
+            figure(plain["cpu_seconds_per_image"], 2),
         ])  # fmt: skip
     return rows_of(("method", *_WORTH, "flagged authentic images", "CPU s/image there"), rows)
 
@@ -123,11 +134,11 @@ def ablation(found: Mapping[str, Any]) -> str:
             str(one["copy_among_candidates"]),
             str(one["flagged"]),
             "" if whole else f"{one['lost']} / {one['gained']}",
-            _figure(one["f1"]),
-            _figure(one["score"]),
+            figure(one["f1"]),
+            figure(one["score"]),
             str(one["flagged_twins"]),
             str(one["flagged_authentic_images"]),
-            _figure(one["cpu_seconds_per_image"], 2),
+            figure(one["cpu_seconds_per_image"], 2),
         ])  # fmt: skip
     first = found["parts"][0]
     said = (
@@ -149,8 +160,8 @@ def panels(found: Mapping[str, Any]) -> str:
             str(one["panels"]),
             str(one["keypoints"]),
             f"{one['seconds']:.2f}",
-            _percent(one["share_comparing"]),
-            _percent(one["most_a_shortlist_saves"]),
+            percent(one["share_comparing"]),
+            percent(one["most_a_shortlist_saves"]),
             f"{one['copies_among_candidates']} of {one['figures']}",
         ]
         for one in found["figures"]
@@ -167,7 +178,7 @@ def detectors(found: Mapping[str, Any]) -> str:
             str(one["keypoints_per_image"]),
             *(str(one[key]) for key in ("groups", "with_sift", "with_sift_and_dense")),
             f"{one['seconds_per_image']:.2f}",
-            _percent(one["share_of_search"]),
+            percent(one["share_of_search"]),
         ]
         for one in found["detectors"]
     ]
@@ -180,43 +191,9 @@ def detectors(found: Mapping[str, Any]) -> str:
     return f"{rows_of(header, rows)}\n\n{said}"
 
 
-def operating_points(judge: Mapping[str, Any]) -> str:
-    """Thresholds by rate and kind, from the judge's document."""
-    found = judge["operating_points"]
-    kinds = list(found["thresholds"])
-    rows = []
-    for number, rate in enumerate(found["rates"]):
-        cells = []
-        for kind in kinds:
-            recall = found.get("recall", {}).get(kind)
-            cells.append(
-                f"{found['thresholds'][kind][number]:.3f}"
-                + (f" ({recall[number]:.2f})" if recall and recall[number] is not None else "")
-            )
-        rows.append([f"{100 * rate:g} %", *cells])
-    counts = found["authentic_images"]
-    header = ("false-positive rate", *(f"{kind}, {counts[kind]} authentic" for kind in kinds))
-    return rows_of(header, rows)
-
-
-def reliability(judge: Mapping[str, Any]) -> str:
-    """How often images of a score are forged, from the judge's document."""
-    found = judge["reliability"]
-    rows = [
-        [f"{one['score']:.2f}", f"{one['forged']:.2f}", str(one["images"])] for one in found["bins"]
-    ]
-    said = (
-        f"Expected calibration error {found['expected_calibration_error']:.3f}, at a prior of "
-        f"{judge['prior']:g}. Without any candidate, and scored 0: "
-        f"{found['without_candidate']['forged']} forged and "
-        f"{found['without_candidate']['authentic']} authentic images."
-    )
-    header = ("mean score", "forged (one image in two)", "images")
-    return f"{rows_of(header, rows)}\n\n{said}"
-
-
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "accuracy-sets": sets,
+    "accuracy-single": single,
     "accuracy-authentic": authentic,
     "accuracy-curves": curves,
     "accuracy-recipes": recipes,
@@ -262,30 +239,17 @@ _WORTH = ("forged", "recall", "pixel F1", "metric", "twins", "flagged twins", "C
 def _worth(one: Mapping[str, Any]) -> list[str]:
     return [
         str(one["forged"]),
-        _figure(one["recall"], 2),
-        _figure(one["f1"]),
-        _figure(one["score"]),
+        figure(one["recall"], 2),
+        figure(one["f1"]),
+        figure(one["score"]),
         str(one["authentic"]),
         str(one["false_positives"]),
-        _figure(one["cpu_seconds_per_image"], 2),
+        figure(one["cpu_seconds_per_image"], 2),
     ]
 
 
 def _alarms(one: Mapping[str, Any] | None) -> str:
     if one is None:
         return ""
-    text = _share(one["flagged"], one["images"], one["interval"])
+    text = share(one["flagged"], one["images"], one["interval"])
     return f"**{text}**" if one["flagged"] else text
-
-
-def _share(hits: int, count: int, bounds: Sequence[float] | None = None) -> str:
-    text = f"{hits} of {count}"
-    return text + (f" ({100 * bounds[0]:.0f} to {100 * bounds[1]:.0f} %)" if bounds else "")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
