@@ -113,8 +113,9 @@ def _variant(
     chosen = MatchDetector(settings)
     if level is not None:
         fitted = default_judge()
-        judge = _Correlation(fitted.base, fitted.trees, fitted.slope, fitted.offset)
-        chosen = MatchDetector(MatchSettings(threshold=level, member_threshold=level), judge)
+        judge = _Correlation(fitted.base, fitted.trees, fitted.calibration)
+        every = MatchSettings(threshold=level, member_threshold=level, group_threshold=level)
+        chosen = MatchDetector(every, judge)
     run = search.search if shared is None else shared.once("search", search.search)
 
     def watched(pixels: Pixels, _: MatchSettings, *more: Any, **named: Any) -> Search:

@@ -33,7 +33,8 @@ CROP = 512
 SEED = 2029
 FILES_PER_KIND = 4
 _SMALLEST = 256
-_TRIES = 12
+TRIES = 12
+"""Crops that are tried for a place."""
 _PLAIN = Recipe(tone=Tone(contrast=0, brightness=0, gamma=0, invert=0, blur=0, noise=0))
 _EDGE = Edge("feather", 1.5)
 
@@ -49,6 +50,7 @@ class Change:
         noise: standard deviation in grey levels.
         drawn: angle, mirror, scale and size are drawn by chance within what the project aims at:
             any angle, mirrored or not, 0.8 to 1.25, 32 to 96 pixels.
+        inverted: the copy is the negative of its source.
     """
 
     angle: float = 0.0
@@ -58,6 +60,7 @@ class Change:
     jpeg: int | None = None
     noise: float = 0.0
     drawn: bool = False
+    inverted: bool = False
 
 
 BASE = Change()
@@ -82,7 +85,7 @@ def points() -> dict[str, Change]:
 
 
 @cache
-def _crops() -> list[tuple[Pixels, str]]:
+def crops() -> list[tuple[Pixels, str]]:
     """Crops of held-out images in a fixed order that mixes their kinds, and their kinds."""
     found = []
     files = spread(photographs(authentic_files()[1]), FILES_PER_KIND)
@@ -135,6 +138,8 @@ def pasted(
     )
     if made is None:
         return None
+    if change.inverted:
+        canvas.image[made[0]] = 255 - canvas.image[made[0]]
     return canvas.image, (source | made[0]).astype(np.uint8)[None]
 
 
@@ -146,13 +151,21 @@ def finished(rng: np.random.Generator, pixels: Pixels, change: Change) -> Pixels
     return pixels if change.jpeg is None else jpeg(pixels, change.jpeg)
 
 
-def scenes(name: str, number: int) -> list[Scene]:
-    """One copy at a point, and for the base and the aim the same crop untouched."""
-    change = points()[name]
-    crops = _crops()
-    for attempt in range(_TRIES):
+def scenes(name: str, number: int, change: Change | None = None) -> list[Scene]:
+    """One copy, and for the base and the aim the same crop untouched.
+
+    Nothing where no place was found for a copy.
+
+    Args:
+        name: what it is counted under.
+        number: of the crop to begin with.
+        change: what is done to the copy; None: that of the point of this name.
+    """
+    change = change or points()[name]
+    those = crops()
+    for attempt in range(TRIES):
         rng = np.random.default_rng([SEED, number, attempt])
-        pixels, kind = crops[(number + attempt * 7) % len(crops)]
+        pixels, kind = those[(number + attempt * 7) % len(those)]
         made = pasted(rng, pixels, kind, change)
         if made is None:
             continue

@@ -6,7 +6,7 @@ A scene is made in the worker that looks at it. Every method sees the same pixel
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,9 @@ Mask = NDArray[np.bool_]
 """bool (H, W)."""
 Method = Callable[[Pixels], list[Mask]]
 """The instances of an image, source and copies together; none: it is authentic."""
+
+Methods = Sequence[str] | Mapping[str, Callable[[], Method]]
+"""Names of `OURS` and of peers; or names, and what makes each ready in a worker."""
 
 OURS = "forge"
 
@@ -98,11 +101,12 @@ def mark(scene: Scene, name: str, method: Method) -> Mark:
     )
 
 
-def ours() -> Method:
-    """The match detector with its defaults, ready."""
+def ours(**changed: Any) -> Method:
+    """The match detector, ready, with its defaults but for some of its settings."""
     from forgecli.match.detector import MatchDetector
+    from forgecli.match.settings import MatchSettings
 
-    detector = MatchDetector()
+    detector = MatchDetector(MatchSettings(**changed))
     detector.prepare()
 
     def look(pixels: Pixels) -> list[Mask]:
@@ -115,15 +119,17 @@ def ours() -> Method:
 _methods: dict[str, Method] = {}
 
 
-def _start(names: Sequence[str]) -> None:
+def _start(methods: Methods) -> None:
     import numba
 
     from bench.accuracy_peers import PEERS
 
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
-    for name in names:
-        _methods[name] = ours() if name == OURS else PEERS[name]
+    if isinstance(methods, Mapping):
+        _methods.update((name, ready()) for name, ready in methods.items())
+    else:
+        _methods.update((name, ours() if name == OURS else PEERS[name]) for name in methods)
 
 
 def _looked_at(job: Job) -> list[Mark]:
@@ -134,12 +140,12 @@ def _looked_at(job: Job) -> list[Mark]:
 def marks(
     jobs: Sequence[Job],
     *,
-    methods: Sequence[str] = (OURS,),
+    methods: Methods = (OURS,),
     workers: int = 2,
     tell: Callable[[str], object] = partial(print, flush=True),
 ) -> Iterator[Mark]:
     """What the methods made of all scenes."""
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (tuple(methods),)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (methods,)) as pool:
         for number, found in enumerate(pool.map(_looked_at, jobs), 1):
             if number % 50 == 0:
                 tell(f"{number} of {len(jobs)}")

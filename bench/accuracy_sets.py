@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.accuracy_measure import interval
+from bench.programs import forge
 from bench.sources import photographs, spread
 from forgecli.synth import Recipe
 from forgecli.synth.dataset import Job, write_dataset
 from forgecli.synth.sources import SourceFile
 
-FORGE = [sys.executable, "-c", "from forgecli.app import main; main()"]
 SEED = 2027
 
 
@@ -33,16 +31,6 @@ class Outcome:
     name: str
     said: dict[str, Any]
     seconds: float
-
-
-def forge(*arguments: str | Path) -> str:
-    """Run the program; what it printed. Inputs that failed are no error here: they have a row."""
-    done = subprocess.run(
-        [*FORGE, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode not in (0, 3):
-        sys.exit(f"forge {' '.join(map(str, arguments))} ended with {done.returncode}")
-    return done.stdout
 
 
 def measured(name: str, dataset: Path, work: Path) -> Outcome:

@@ -28,7 +28,7 @@ SEED = 2039
 LARGEST = 1_500_000
 """Pixels: larger forgeries are drawn again, for time."""
 SMALL = 800
-"""Pixels of a group's smallest region under which it is counted as small too."""
+"""Pixels of a group's regions, on average, under which it is counted as small too."""
 HEAVY = 90
 """JPEG quality of the finished image under which it is counted as compressed too."""
 ALL = "all"

@@ -20,14 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.band_weights import fitted_weights
 from bench.machine import arguments, table, write_results
-from bench.sources import authentic_files
+from bench.sources import authentic_files, photographs
 from forgecli.cases.decode import read_picture
 from forgecli.detection import Case
 from forgecli.errors import ForgeError
 from forgecli.match.agreement import Window
-from forgecli.match.annotations import drawn, empty
-from forgecli.match.band_likeness import EVIDENCE, among_rivals, extent_of
+from forgecli.match.band_likeness import EVIDENCE, extent_of
 from forgecli.match.band_pairs import BandPair
 from forgecli.match.bands import bands_of
 from forgecli.match.blots import blot_matches
@@ -101,25 +101,20 @@ def is_right(
     return any(float(np.hypot(*(corners @ true[:2].T - found).T).max()) < allowed for true in maps)
 
 
-def windows_of(
-    grey: NDArray[np.float32], settings: MatchSettings
+def blots_of(
+    pixels: NDArray[np.uint8], grey: NDArray[np.float32], settings: MatchSettings
 ) -> tuple[tuple[Window, ...], NDArray[np.bool_]]:
-    """The panels of a blot figure; the whole picture where those found cover less than half.
-
-    On clear film the ground is as even as a gutter, and every band would be a panel of its own.
-    """
-    panels = find_layout(grey, settings).panels
-    usable = ~(drawn(grey, settings) | empty(grey, settings))
-    if sum(panel.width * panel.height for panel in panels) < 0.5 * grey.size:
-        panels = (Window(0, 0, grey.shape[1], grey.shape[0]),)
-    return panels, usable
+    """The panels in which the detector looks for bands, and what may be evidence."""
+    layout = find_layout(grey, settings, pixels)
+    kinds = zip(layout.panels, layout.kinds, strict=True)
+    return tuple(panel for panel, kind in kinds if kind == "blot"), layout.usable
 
 
 def look(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], card: dict[str, Any]) -> Looked:
-    """Compare the bands of one image, whole, or panel by panel if it has panels."""
+    """Compare the bands of one image as the detector does, and keep all pairs."""
     settings = replace(MatchSettings(), band_similarity=-1e9, max_band_copies=1000)
     views = bands_of(pixels)
-    windows, usable = windows_of(views.grey, settings)
+    windows, usable = blots_of(pixels, views.grey, settings)
     started = time.process_time()
     found = blot_matches(views, windows, usable, settings)
     seconds = time.process_time() - started
@@ -156,7 +151,7 @@ def forged_blots(
     files: list[SourceFile], count: int, largest: int
 ) -> tuple[list[Looked], list[Looked]]:
     """Forgeries made from the blots and gels among some files, and their authentic twins."""
-    chosen = [file for file in files if is_blot(file.kind)]
+    chosen = [file for file in photographs(files) if is_blot(file.kind)]
     sources, kinds = LazySources(chosen), [file.kind for file in chosen]
     forged: list[Looked] = []
     twins: list[Looked] = []
@@ -172,54 +167,6 @@ def forged_blots(
         forged.append(look(made.image, made.masks, made.card))
         twins.append(look(made.twin, made.masks[:0], {}))
     return forged, twins
-
-
-def fitted(
-    forged: list[Looked], authentic: list[Looked]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`ALIKE` and `AMONG` of `forgecli.match.band_likeness`, fitted one after the other."""
-    images = [image for image in (*forged, *authentic) if image.right.size]
-    one = _logistic([(image.evidence, image.right, image.similarity) for image in images])
-    rows = []
-    for image in images:
-        values = one[0] + image.evidence @ one[1:]
-        level = among_rivals(values, np.array([0.0, 0.0, 1.0]))
-        rows.append((np.column_stack((values, level)), image.right, values))
-    return one, _logistic(rows)
-
-
-def _logistic(
-    images: list[tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]],
-) -> NDArray[np.float64]:
-    """Intercept and weights by logistic regression (Newton's method, ridge of 1).
-
-    Every image, given as rows, answers and an order of difficulty, has one vote for the copies it
-    holds and one for the eight hardest of its other pairs.
-    """
-    rows, answers, votes = [], [], []
-    for evidence, right, hard in images:
-        for answer in (True, False):
-            chosen = np.flatnonzero(right == answer)
-            if not answer:
-                chosen = chosen[np.argsort(-hard[chosen])[:8]]
-            if chosen.size:
-                rows.append(evidence[chosen])
-                answers.append(np.full(chosen.size, float(answer)))
-                votes.append(np.full(chosen.size, 1.0 / chosen.size))
-    x, y, vote = np.concatenate(rows), np.concatenate(answers), np.concatenate(votes)
-    x = np.column_stack((np.ones(len(x)), x))
-    weights = np.zeros(x.shape[1])
-    ridge = np.eye(x.shape[1])
-    ridge[0, 0] = 0.0
-    for _ in range(50):
-        chance = 0.5 + 0.5 * np.tanh(0.5 * np.clip(x @ weights, -30, 30))
-        slope = x.T @ (vote * (y - chance)) - ridge @ weights
-        curve = (x * (vote * chance * (1 - chance))[:, None]).T @ x + ridge
-        step = np.linalg.solve(curve, slope)
-        weights = weights + step
-        if np.abs(step).max() < 1e-6:
-            break
-    return weights
 
 
 def best(image: Looked) -> float:
@@ -275,7 +222,8 @@ def main() -> None:
         looked[name] = (forged, twins, authentic_blots(files, options.largest))
     forged, twins, authentic = looked["fitted on"]
     if options.fit:
-        one, among = fitted(forged, [*twins, *authentic])
+        images = [(image.evidence, image.right) for image in (*forged, *twins, *authentic)]
+        one, among = fitted_weights(images)
         print("ALIKE", one.round(3).tolist(), "for", EVIDENCE)
         print("AMONG", among.round(3).tolist())
         return

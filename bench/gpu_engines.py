@@ -5,8 +5,6 @@ Input and output stay on the GPU, as in `forge predict`. This has not run on a G
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -16,10 +14,10 @@ import numpy as np
 
 from bench.gpu_parts import CannotRun, Part
 from bench.predict_data import draw, write_network
+from bench.programs import forge
 from engines.base import LaneEngine
 from kernels.cuda.device import Device
 
-FORGE = [sys.executable, "-c", "from forgecli.app import main; main()"]
 ENCODER, SIZE = "resnet18", 512
 BATCHES = (1, 2, 4, 8, 16, 32)
 STREAMS = (1, 2, 4, 8)
@@ -45,14 +43,13 @@ def engine_file(work: Path) -> Path:
     built = sorted(work.glob("unet*.engine"))
     if not built:
         shapes = ["--batch", f"1,{BATCH},{max(BATCHES)}", "--size", f"64,{SIZE},{SIZE}"]
-        command = [*FORGE, "build-engine", str(weights), "--precision", "fp16", *shapes]
-        done = subprocess.run(
-            [*command, "-o", str(work), "--force"], capture_output=True, text=True, check=False
-        )
+        try:
+            forge("build-engine", weights, "--precision", "fp16", *shapes, "-o", work, "--force")
+        except SystemExit as error:
+            raise CannotRun(str(error)) from error
         built = sorted(work.glob("unet*.engine"))
-        if done.returncode or not built:
-            last = done.stderr.strip().splitlines()[-3:]
-            raise CannotRun(f"forge build-engine ended with {done.returncode}: {' '.join(last)}")
+        if not built:
+            raise CannotRun("forge build-engine wrote no engine")
     return built[0]
 
 

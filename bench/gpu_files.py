@@ -14,11 +14,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.gpu_engines import FORGE, checkpoint, engine_file
+from bench.gpu_engines import checkpoint, engine_file
 from bench.gpu_parts import CannotRun, Part
 from bench.limits import decode_only
 from bench.predict_data import draw
-from bench.programs import run
+from bench.programs import FORGE, run
 from bench.views import pillow_rgb
 from forgecli.cores import available_cores
 

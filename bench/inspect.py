@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from bench.machine import Timing, arguments, ratio, table, write_results
+from bench.programs import FORGE
 
 SHAPE = (900, 1150)
 
@@ -58,9 +59,8 @@ def draw(folder: Path, count: int) -> float:
 def run(folder: Path, workers: int, extra: Sequence[str] = ()) -> tuple[float, float, float, str]:
     """Wall seconds, CPU seconds, MB of the largest process, and a hash of the index."""
     index = folder.parent / f"index-{workers}.csv"
-    code = "import sys; from forgecli.app import main; main()"
     command = [
-        sys.executable, "-c", code, "inspect", str(folder), "--workers", str(workers),
+        *FORGE, "inspect", str(folder), "--workers", str(workers),
         "--index", str(index), "--overwrite", *extra,
     ]  # fmt: skip
     started = perf_counter()

@@ -4,9 +4,10 @@ Forgeries are made from the images to fit on (`bench.sources`); each is searched
 authentic twin, and so are authentic images of every kind. Boosted trees are fitted to what is a
 copy among the candidates. The image score is calibrated on out-of-fold sums, and so are the
 thresholds by false-positive rate and kind of image. Sources are put into folds first, and each
-forgery is made from those of one fold. Writes forgecli/match/judge.json and prints what it is
-worth. With --samples, what was searched is kept as it grows: a run that was stopped goes on, and
-the next fit takes a minute. Samples of other settings, features or source images are refused.
+forgery is made from those of one fold; those with dust on the optics are left out of the fit.
+Writes forgecli/match/judge.json and prints what it is worth. With --samples, what was searched is
+kept as it grows: a run that was stopped goes on, and the next fit takes a minute. Samples of other
+settings, features or source images are refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from bench.judge_collect import collect
 from bench.judge_fit import fit
 from bench.machine import table
+from bench.sources import DUSTY
 
 TARGET = Path(__file__).resolve().parents[1] / "forgecli" / "match" / "judge.json"
 
@@ -72,7 +74,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=TARGET)
     asked = parser.parse_args()
     samples = collect(asked.forgeries, asked.per_kind, asked.seed, asked.workers, asked.samples)
-    document = fit(samples)
+    document = fit(samples.without(DUSTY))
     text = json.dumps(document, separators=(",", ":"))
     asked.output.write_text(text + "\n", encoding="utf-8")
     print(report(document))

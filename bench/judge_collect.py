@@ -45,8 +45,19 @@ KEEP_EVERY = 50
 """Cases between two writes of the file."""
 
 _SEARCHES = ("forgecli/match", "forgecli/synth", "kernels")
-_JUDGES = frozenset({"detector", "group", "judge"})
+_JUDGES = frozenset(
+    {"calibration", "detector", "empty_ground", "group", "judge", "members", "whole_panels"}
+)
 """Of forgecli/match: what comes after the candidates."""
+_ASIDE = frozenset({"settings", "inverted"})
+"""The settings, whose values count and not their text; and what is off by default."""
+_JUDGEMENT = frozenset(
+    {
+        "false_positive_rate", "threshold", "member_threshold", "group_threshold", "whole_panel",
+        "ground_contrast", "ground_spread", "ground_inside", "ground_beyond", "ground_least",
+    }
+)  # fmt: skip
+"""Settings of what comes after the candidates."""
 
 _CACHE_BYTES = 48 << 20
 """Of decoded sources, for each fold and process."""
@@ -92,7 +103,11 @@ def made_with(files: Sequence[SourceFile], folds: Mapping[str, int]) -> dict[str
     images were asked for need not be: every case has the name of its task."""
     parts: dict[str, object] = {
         "features": list(FEATURES),
-        "settings of the detector": dataclasses.asdict(MatchSettings()),
+        "settings of the detector": {
+            name: value
+            for name, value in dataclasses.asdict(MatchSettings()).items()
+            if name not in _JUDGEMENT
+        },
         "settings of synth": dataclasses.asdict(Recipe()),
         "kinds.json": package_files("forgecli.match").joinpath("kinds.json").read_text("utf-8"),
         "source images": [digest(files), digest(photographs(list(files))), LARGEST],
@@ -110,7 +125,7 @@ def _code() -> str:
     whole = hashlib.sha256()
     for package in _SEARCHES:
         for file in sorted((Path(__file__).parents[1] / package).glob("*.py")):
-            if file.stem not in _JUDGES:
+            if file.stem not in _JUDGES | _ASIDE:
                 whole.update(f"{package}/{file.name}\0".encode() + file.read_bytes())
     return whole.hexdigest()
 

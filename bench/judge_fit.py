@@ -1,4 +1,4 @@
-"""The fit of the judge: boosted trees, the line to a probability, thresholds, and their worth.
+"""The fit of the judge: boosted trees, the way to a probability, thresholds, and their worth.
 
 All figures are out of fold: the trees that score a case have seen none of its sources, for sources
 were put into folds before anything was made of them (`bench.judge_folds`).
@@ -7,6 +7,7 @@ were put into folds before anything was made of them (`bench.judge_folds`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from bench.judge_samples import Samples
 from bench.judge_trees import BoostedTrees
 from bench.machine import machine
+from forgecli.match.calibration import Calibration, parts
 from forgecli.match.features import FEATURES
 from forgecli.match.operating import POOLED, measured_thresholds
 
@@ -83,25 +85,43 @@ def at_prior(forged: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(weight * len(forged))
 
 
-def line(best: NDArray[np.float64], forged: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset from an image's best log-odds to those of its being forged (Platt 1999), at
-    a prior of `PRIOR`."""
+def calibration(best: NDArray[np.float64], forged: NDArray[np.bool_]) -> Calibration:
+    """From an image's best log-odds to the probability that it is forged, at a prior of `PRIOR`.
+
+    Kull, Silva Filho and Flach (2017): a logistic regression on two parts of the log-odds; a part
+    that would count the wrong way round is left out.
+    """
     from sklearn.linear_model import LogisticRegression
 
     known, weight = best > NO_CANDIDATE, at_prior(forged)
-    fitted = LogisticRegression(C=1e3).fit(
-        best[known][:, None], forged[known], sample_weight=weight[known]
-    )
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    columns = np.stack(parts(best[known]), axis=1)
+    used = np.ones(2, bool)
+    for _ in range(len(used)):
+        fitted = LogisticRegression(C=1e3).fit(
+            columns[:, used], forged[known], sample_weight=weight[known]
+        )
+        slopes = np.zeros(2)
+        slopes[used] = fitted.coef_[0]
+        if (slopes >= 0.0).all():
+            break
+        used[np.argmin(slopes)] = False
+    else:  # the evidence says nothing: every score is the share of forged images
+        share = float(np.average(forged[known], weights=weight[known]))
+        return Calibration(0.0, 0.0, float(np.log(share / (1.0 - share))))
+    below, above = np.maximum(slopes, 0.0).tolist()
+    return Calibration(below, above, float(fitted.intercept_[0]))
 
 
-def probabilities(best: NDArray[np.float64], slope: float, offset: float) -> NDArray[np.float64]:
-    """The logistic of the line, float64 of the same shape."""
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (slope * best + offset)))
+def scores(best: NDArray[np.float64], calibrated: Calibration) -> NDArray[np.float64]:
+    """The probabilities, float64 of the same shape; 0 where there was no candidate."""
+    score = np.zeros(len(best))
+    known = best > NO_CANDIDATE
+    score[known] = calibrated(best[known])
+    return score
 
 
 def reliability(samples: Samples, best: NDArray[np.float64]) -> dict[str, Any]:
-    """How often images of a score are forged. The line, too, is fitted on other folds here.
+    """How often images of a score are forged. The calibration is fitted on other folds, too.
 
     Forged and authentic images weigh the same, all together: that is what the score assumes.
 
@@ -113,7 +133,7 @@ def reliability(samples: Samples, best: NDArray[np.float64]) -> dict[str, Any]:
     forged = samples.forged
     score = np.zeros(len(best))
     for _, scored in folds(samples):
-        score[scored] = probabilities(best[scored], *line(best[~scored], forged[~scored]))
+        score[scored] = scores(best[scored], calibration(best[~scored], forged[~scored]))
     known = best > NO_CANDIDATE
     weight = at_prior(forged) * known
     weight /= weight.sum()
@@ -178,8 +198,8 @@ def operating_points(
 def fit(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> dict[str, Any]:
     """Trees, calibration, thresholds and out-of-fold figures, as `judge_from` reads them."""
     best = out_of_fold(samples, make)
-    slope, offset = line(best, samples.forged)
-    score = probabilities(best, slope, offset)
+    calibrated = calibration(best, samples.forged)
+    score = scores(best, calibrated)
 
     use, weight = clear(samples), weights(samples)
     copies = samples.overlap > _SURE
@@ -188,8 +208,7 @@ def fit(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> dict[str,
     found[samples.image[copies]] = True
     return {
         "features": list(FEATURES),
-        "slope": slope,
-        "offset": offset,
+        "calibration": asdict(calibrated),
         "prior": PRIOR,
         "operating_points": operating_points(score, samples.forged, samples.kind),
         "reliability": reliability(samples, best),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,10 @@ class Samples:
             )
             for case, task in enumerate(self.task)
         ]  # fmt: skip
+
+    def without(self, sources: Collection[str]) -> Samples:
+        """The cases that none of these sources is in."""
+        return joined(case for case in self.cases() if not set(case.sources) & set(sources))
 
     def write(self, path: Path, made_with: Mapping[str, str]) -> None:
         """Keep them, as an .npz without pickle. A file that is there is replaced as a whole.

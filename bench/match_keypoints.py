@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from forgecli.match.agreement import Mask
 from forgecli.match.bands import FloatImage
-from forgecli.match.keypoints import Keypoints, enlarged, find_keypoints, root_sift
+from forgecli.match.keypoints import Keypoints, enlarged, find_keypoints, most_keypoints, root_sift
 from forgecli.match.settings import MatchSettings
 
 SIFT = "SIFT as it is"
 _BLUR = 1.6
 """Of SIFT's first layer, in pixels; a keypoint's size is twice its standard deviation."""
+_NEVER = 1_000_000
+"""Pixels: no image is so long."""
 _HARRIS_SIZES = (4.0, 6.4, 10.0, 16.0)
 
 Pixels = NDArray[np.uint8]
@@ -85,7 +87,7 @@ def _with(points_of: Callable[[Pixels, Pixels, int], Points]) -> Detector:
         size = (image.shape[1], image.shape[0])
         wide = cv2.resize(usable.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         allowed = np.asarray(wide, np.uint8)
-        most = settings.max_keypoints
+        most = most_keypoints(grey.shape, settings)
         points, sizes, angles = points_of(image, allowed, most)
         found = described(image, allowed, points, sizes, angles, most)
         return replace(
@@ -144,9 +146,10 @@ DETECTORS: dict[str, Detector] = {
     SIFT: find_keypoints,
     "SIFT, contrast threshold 0": _other(contrast_threshold=0.0),
     "SIFT, edge threshold 60": _other(edge_threshold=60.0),
-    "SIFT, 24,000 keypoints": _other(max_keypoints=24_000),
-    "SIFT, up to 1,400 px doubled": _other(upscale_below=1400),
-    "SIFT, three times enlarged": _other(max_upscale=3, upscale_below=1400),
+    "SIFT, twice as many keypoints": _other(max_keypoints=2 * MatchSettings().max_keypoints),
+    "SIFT, up to 700 px doubled, none halved": _other(upscale_below=700, halve_above=_NEVER),
+    "SIFT, up to 1,400 px doubled": _other(upscale_below=1400, halve_above=_NEVER),
+    "SIFT, three times enlarged": _other(max_upscale=3, upscale_below=1400, halve_above=_NEVER),
     "SIFT of equalised contrast (CLAHE)": _equalised,
     "ORB's corners (FAST over scales)": _with(_orb),
     "Shi-Tomasi corners at four scales": _with(_harris),

@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.accuracy_sets import forge
 from bench.machine import arguments, table, write_results
+from bench.programs import forge
 from bench.sources import authentic_files, data_folder, photographs
 from forgecli.score.annotation import read_annotation
 from forgecli.score.rows import read_rows

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from time import perf_counter
 from typing import Any
 
 from bench.machine import Timing
+
+FORGE = [sys.executable, "-c", "from forgecli.app import main; main()"]
+"""The program, as a user calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,34 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str]) -> Ran:
             sys.exit(f"{' '.join(words)} ended with {process.returncode}:\n{said.read().decode()}")
     lines = [line for line in text.splitlines() if line.startswith("{")]
     return Ran(wall, used.ru_utime + used.ru_stime, json.loads(lines[-1]) if lines else {})
+
+
+def forge(*words: object) -> str:
+    """Run a command of forge; what it printed. What it says on the way is shown.
+
+    Ends the bench, with the last that it said, if the command fails. Inputs that failed are no
+    error here: they have a row.
+    """
+    last: deque[str] = deque(maxlen=3)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            [*FORGE, *map(str, words)], stdout=out, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            print(line, file=sys.stderr, end="", flush=True)
+            last.append(line.strip())
+        code = process.wait()
+        out.seek(0)
+        printed = out.read()
+    if code not in (0, 3):
+        sys.exit(f"forge {words[0]} ended with {code}: {' '.join(last)}")
+    return printed
+
+
+def say(text: str) -> None:
+    """Tell who waits for a bench how far it is."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def forget(files: Sequence[Path]) -> None:

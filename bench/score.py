@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from bench.machine import Ratio, arguments, paired, ratio, table, write_results
+from bench.programs import FORGE
 from forgecli.score.annotation import AUTHENTIC, read_annotation
 from forgecli.score.evaluate import evaluate
 from forgecli.score.metric import score_image
@@ -104,8 +105,7 @@ def whole_submission(rows: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         submission, truth = Path(folder, "sub.csv"), Path(folder, "gt.csv")
         _write_submission(submission, truth, rows, random)
-        start = "from forgecli.app import main; main()"
-        command = [sys.executable, "-c", start, "score", str(submission), str(truth)]
+        command = [*FORGE, "score", str(submission), str(truth)]
         timings = paired(
             {
                 "in process": lambda: summarise(evaluate(submission, truth)),

@@ -71,6 +71,13 @@ CLONED = frozenset({"mixed/skimage_data_010.png", "mixed/skimage_data_017.png"})
 in them twice. Nothing is made of them; as authentic images they count, and as false positives."""
 
 
+DUSTY = frozenset({"bccd"})
+"""Sources with two rings of dust on the optics, at the same places in every image. A figure made of
+two of them shows the same dust twice, which its truth denies, and the two rings of one image look
+alike: one camera would decide what one false positive in a hundred is. Left out of the judge's
+fit; as authentic images they count."""
+
+
 def data_folder() -> Path:
     """The folder of real images; ends the program with a reason where there is none."""
     beside = Path(__file__).resolve().parents[1].parent / "shared"

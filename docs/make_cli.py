@@ -70,6 +70,7 @@ def _options(command: Any, function: Callable[..., Any] | None) -> Iterator[str]
         yield from (f"| {panel} | what it does |", "|---|---|")
         for option in options:
             names = ", ".join(sorted(option.opts, key=len))
+            names = "/".join([names, *option.secondary_opts])  # of a switch, what turns it off
             value = _value(option.metavar, types[option.name])
             default = _default(defaults[option.name].default)
             yield f"| `{names}{value}` | {_cell(option.help)}{default} |"

@@ -60,8 +60,11 @@ def mismatch(facts: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
             where it is not installed), and ``capability`` of the GPU, times ten (0: there is none).
     """
     flavor, version = str(facts.get("flavor", "")), str(facts.get("version", ""))
-    capabilities = facts.get("capabilities")
-    if flavor not in _TITLES or not version or not isinstance(capabilities, list | tuple):
+    capabilities: Any = facts.get("capabilities")
+    known = isinstance(capabilities, list | tuple) and [
+        isinstance(capability, int) for capability in capabilities
+    ]
+    if flavor not in _TITLES or not version or not known or not all(known):
         return f"its facts do not say what it was built for; {_REBUILD}"
     title = _TITLES[flavor]
     if here.get("flavor") != flavor or not here.get("version"):
@@ -70,10 +73,10 @@ def mismatch(facts: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     if here["version"] != version:
         return f"it was built by {title} {version}, and here is {here['version']}; {_REBUILD}"
     gpu = int(here.get("capability") or 0)
-    built = ", ".join(_shown(capability) for capability in sorted(map(int, capabilities)))
+    built = ", ".join(_shown(capability) for capability in sorted(capabilities))
     if not gpu:
         return f"it was built for GPUs of compute capability {built}, and here is no GPU"
-    if gpu not in map(int, capabilities):
+    if gpu not in capabilities:
         return f"it was built for GPUs of compute capability {built}, and this one has " \
                f"{_shown(gpu)}; {_REBUILD}"  # fmt: skip
     return None

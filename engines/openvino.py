@@ -211,4 +211,4 @@ def _compiled(core: Any, model: Any, settings: dict[str, Any], cache: Path | Non
 def _reason(error: RuntimeError) -> str:
     """The last line of OpenVINO's message: those before it are places in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+    return lines[-1].lstrip("- ").rstrip(".") if lines else type(error).__name__

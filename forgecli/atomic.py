@@ -207,7 +207,12 @@ def check_output_folder(folder: Path, *, overwrite: bool) -> None:
         UsageError: it holds files already and `overwrite` is false.
         OutputError: nothing could be written there.
     """
-    check_output(folder / ".forge-check", overwrite=True)
+    try:
+        # A name of its own: whatever is there of a fixed one would be what the message is about.
+        check_output(folder / f".forge-{secrets.token_hex(8)}.check", overwrite=True)
+    except OutputError as error:  # of a file that nobody asked for
+        cause = error.__cause__
+        raise OutputError(cause, folder) if isinstance(cause, OSError) else error from cause
     if not overwrite and any(folder.iterdir()):
         raise UsageError(
             "is not empty.", file=folder, mend="name another folder, or pass --overwrite"

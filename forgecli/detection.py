@@ -83,7 +83,9 @@ class Pair:
         affine: maps the first region onto the second.
         mirrored: whether the map turns the content over (negative determinant).
         inliers: number of point matches that agree with the map.
-        correlation: mean local normalised correlation inside the region, -1 to 1.
+        correlation: mean local normalised correlation inside the region, -1 to 1; of an inverted
+            pair, that of the first with the negative of the second.
+        inverted: whether the second is the negative of the first, dark where that is bright.
     """
 
     instance: int
@@ -93,6 +95,7 @@ class Pair:
     mirrored: bool
     inliers: int
     correlation: float
+    inverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ A patch that happens to look like another agrees with it in the patch and nowher
 agrees up to its outline, in the fine bands too. Both are measured here in a window around each
 match: local normalised correlation, flooded from the match outwards.
 
-Most matches are chance and agree in a few pixels only. So the middle of the neighbourhood is looked
-at first, and all of it only where the flood reaches the middle's border; the result is the same.
+Of refined matches nine of ten agree further than half the neighbourhood, those by chance too: to
+look at its middle first, and at all of it only where the flood reaches the middle's border, took
+longer than to look at all of it at once.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ _FLAT = 1e-3
 """Variance below which a window holds nothing to correlate, in the image's unit squared."""
 _CHUNK = 16
 """Matches that one turn of the parallel loop takes, with one set of buffers."""
-_SHIFT, _LOW = 16, 0xFFFF
-"""A pixel in the queue is its row, shifted, and its column."""
 _SEED = 3
 """The flood starts from the pixels that agree within so many pixels of the match."""
 
@@ -243,58 +242,61 @@ def _correlate(
             local[v, u] = np.float32(value) if holds else np.float32(-1)
 
 
-@kernel("int64(float32[:, ::1], int64, float64, boolean[:, ::1], int64[::1])")
+@kernel("int64(float32[:, ::1], float64, int64, uint8[::1], int32[::1])")
 def _flood(
-    local: Floats, limit: int, threshold: float, inside: NDArray[np.bool_], queue: NDArray[np.int64]
+    local: Floats,
+    threshold: float,
+    shift: int,
+    open_: NDArray[np.uint8],
+    queue: NDArray[np.int32],
 ) -> int:
-    """Pixels that agree, connected to one near the middle, no further off it than `limit`.
+    """Pixels that agree, connected to one near the middle.
 
-    Writes their numbers to the queue; returns how many there are.
+    Writes their numbers to the queue, which has room for one more; returns how many there are. A
+    pixel's number is its row, shifted, and its column; both count from 1, so that every pixel has
+    four neighbours. `open_` is 0 where there is no pixel.
     """
     side = local.shape[0]
-    middle = side // 2
-    low, high = middle - limit, middle + limit
-    inside[:] = False
+    for v in range(side):
+        row = open_[((v + 1) << shift) + 1 : ((v + 1) << shift) + 1 + side]
+        for u in range(side):
+            row[u] = np.uint8(local[v, u] > threshold)
+    middle, last = side // 2, side - 1
     filled = 0
-    for v in range(max(low, middle - _SEED), min(high, middle + _SEED) + 1):
-        for u in range(max(low, middle - _SEED), min(high, middle + _SEED) + 1):
-            if local[v, u] > threshold:
-                inside[v, u] = True
-                queue[filled] = (v << _SHIFT) | u
-                filled += 1
+    for v in range(max(0, middle - _SEED), min(last, middle + _SEED) + 1):
+        for u in range(max(0, middle - _SEED), min(last, middle + _SEED) + 1):
+            here = ((v + 1) << shift) + u + 1
+            queue[filled] = here
+            filled += 1 if open_[here] else 0
+            open_[here] = 0
     turn = 0
     while turn < filled:
-        v = queue[turn] >> _SHIFT
-        u = queue[turn] & _LOW
+        here = int(queue[turn])
         turn += 1
-        for step in range(4):
-            nv = v + (1 if step == 0 else -1 if step == 1 else 0)
-            nu = u + (1 if step == 2 else -1 if step == 3 else 0)
-            if nv < low or nu < low or nv > high or nu > high:
-                continue
-            if not inside[nv, nu] and local[nv, nu] > threshold:
-                inside[nv, nu] = True
-                queue[filled] = (nv << _SHIFT) | nu
-                filled += 1
+        # Written whether it counts or not: what comes next overwrites it, and there is no branch.
+        for step in (1 << shift, -(1 << shift), 1, -1):
+            there = here + step
+            queue[filled] = there
+            filled += 1 if open_[there] else 0
+            open_[there] = 0
     return filled
 
 
-@kernel("int64(int64[::1], int64, int64, int64)")
-def _on_border(queue: NDArray[np.int64], filled: int, side: int, limit: int) -> int:
-    """How many of the flooded pixels lie `limit` off the middle."""
-    low, high = side // 2 - limit, side // 2 + limit
+@kernel("int64(int32[::1], int64, int64, int64)")
+def _on_border(queue: NDArray[np.int32], filled: int, side: int, shift: int) -> int:
+    """How many of the flooded pixels lie on the neighbourhood's border."""
     count = 0
     for turn in range(filled):
-        v = queue[turn] >> _SHIFT
-        u = queue[turn] & _LOW
-        if v in (low, high) or u in (low, high):
+        v = queue[turn] >> shift
+        u = queue[turn] & ((1 << shift) - 1)
+        if v in (1, side) or u in (1, side):
             count += 1
     return count
 
 
 @kernel(
-    "void(float32[:, ::1], float64[::1], int64, int64, float32[:, ::1], int64[::1], int64,"
-    " float32[::1])"
+    "void(float32[:, ::1], float64[::1], int64, int64, float32[:, ::1], int32[::1], int64,"
+    " int64, float32[::1])"
 )
 def _describe(
     fine: Floats,
@@ -302,7 +304,8 @@ def _describe(
     x0: int,
     y0: int,
     local: Floats,
-    queue: NDArray[np.int64],
+    queue: NDArray[np.int32],
+    shift: int,
     area: int,
     out: Floats,
 ) -> None:
@@ -312,8 +315,8 @@ def _describe(
     f0 = f1 = f2 = f3 = f4 = 0.0
     histogram = np.zeros(64, np.int64)
     for turn in range(area):
-        v = queue[turn] >> _SHIFT
-        u = queue[turn] & _LOW
+        v = np.int64(queue[turn] >> shift) - 1
+        u = np.int64(queue[turn] & ((1 << shift) - 1)) - 1
         value = local[v, u]
         total += value
         histogram[min(63, max(0, int(value * 64.0)))] += 1
@@ -359,55 +362,40 @@ def _extent(
 ) -> None:
     # Half a window, so that pixels on the neighbourhood's border count too.
     least = (2 * half + 1) * (2 * half + 1) // 2
-    # The middle is looked at with the windows of its outermost pixels.
-    middle = radius // 2
-    reach = middle + half
-    small, side = 2 * reach + 1, 2 * radius + 1
+    side = 2 * radius + 1
+    shift = 1
+    while (1 << shift) < side + 2:
+        shift += 1
     for chunk in prange((matches.shape[0] + _CHUNK - 1) // _CHUNK):
         here = np.empty((side, side), np.float32)
         there = np.empty((side, side), np.float32)
         known = np.empty((side, side), np.float32)
         counts = np.empty((side, side), np.float32)
         local = np.empty((side, side), np.float32)
-        inside = np.empty((side, side), np.bool_)
-        small_here = np.empty((small, small), np.float32)
-        small_there = np.empty((small, small), np.float32)
-        small_counts = np.full((small, small), np.float32((2 * half + 1) ** 2))
-        small_local = np.empty((small, small), np.float32)
-        small_inside = np.empty((small, small), np.bool_)
-        at = np.empty(max(side, small), np.int64)
-        work = np.empty((6, max(side, small)), np.float32)
-        queue = np.empty(max(side * side, small * small), np.int64)
-        columns = np.empty((5, max(side, small) + 2 * half))
-        sums = np.empty((5, max(side, small)))
+        open_ = np.zeros((side + 2) << shift, np.uint8)
+        at = np.empty(side, np.int64)
+        work = np.empty((6, side), np.float32)
+        queue = np.empty(side * side + 1, np.int32)
+        columns = np.empty((5, side + 2 * half))
+        sums = np.empty((5, side))
+        counted = False
         start = int(np.int64(chunk)) * _CHUNK  # numba counts the turns of a prange without a sign
         for m in range(start, min(start + _CHUNK, matches.shape[0])):
             match = matches[m]
             out[m, :] = np.float32(0)
             x0 = round(match[0])
             y0 = round(match[1])
-            if (
-                middle > _SEED
-                and reach < radius
-                and _look_inside(image, match, x0, y0, reach, at, work, small_here, small_there)
-            ):
-                _correlate(
-                    small_here, small_there, small_counts, half, least, columns, sums, small_local
-                )
-                area = _flood(small_local, middle, threshold, small_inside, queue)
-                if _on_border(queue, area, small, middle) == 0:
-                    if area > 0:
-                        _describe(fine, match, x0, y0, small_local, queue, area, out[m])
-                    continue
             whole = _look_inside(image, match, x0, y0, radius, at, work, here, there)
             if not whole:
                 _look_across(image, match, x0, y0, radius, here, there, known)
-            _count(known, side, half, whole, counts)
+            if not (whole and counted):  # those of a whole neighbourhood are always the same
+                _count(known, side, half, whole, counts)
+            counted = whole
             _correlate(here, there, counts, half, least, columns, sums, local)
-            area = _flood(local, radius, threshold, inside, queue)
+            area = _flood(local, threshold, shift, open_, queue)
             if area > 0:
-                _describe(fine, match, x0, y0, local, queue, area, out[m])
-                out[m, 4] = _on_border(queue, area, side, radius) / (4.0 * side)
+                _describe(fine, match, x0, y0, local, queue, shift, area, out[m])
+                out[m, 4] = _on_border(queue, area, side, shift) / (4.0 * side)
 
 
 def extent(

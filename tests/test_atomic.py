@@ -124,10 +124,21 @@ def test_failing_to_sync_is_an_error_and_leaves_nothing(
     assert raised.value.full and list(tmp_path.iterdir()) == []
 
 
+def test_whatever_a_folder_holds_does_not_make_it_a_file(tmp_path: Path) -> None:
+    (tmp_path / ".forge-check").mkdir()
+    check_output_folder(tmp_path, overwrite=True)
+    with pytest.raises(UsageError, match="is not empty"):
+        check_output_folder(tmp_path, overwrite=False)
+
+
 def test_checks_leave_nothing_behind(tmp_path: Path) -> None:
     check_output(tmp_path / "x" / "a.csv", overwrite=False)
     assert list((tmp_path / "x").iterdir()) == []
     check_output_folder(tmp_path / "y" / "z", overwrite=False)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="is a file, not a folder") as named:
+        check_output_folder(tmp_path / "file", overwrite=True)
+    assert named.value.file == tmp_path / "file", "and not a file in it that nobody asked for"
     assert list((tmp_path / "y" / "z").iterdir()) == []
     (tmp_path / "a").write_text("old")
     with pytest.raises(UsageError, match="exists already") as raised:

@@ -53,7 +53,7 @@ def test_the_reference_names_every_option() -> None:
     for name, command in group.commands.items():
         chapter = text.split(f"## forge {name}\n")[1].split("\n## ")[0]
         for parameter in command.params:
-            for option in parameter.opts:
+            for option in [*parameter.opts, *parameter.secondary_opts]:
                 assert not option.startswith("-") or option in chapter, f"{name} {option}"
 
 

@@ -15,6 +15,7 @@ from forgecli.build.files import OnnxFile, with_engine, write_engine
 from forgecli.build.plan import BuildPlan, sizes_of
 from forgecli.errors import ForgeError, UsageError
 from forgecli.segment.checkpoint import Card, card_file, read_card, write_card
+from forgecli.segment.plan import describes
 
 if TYPE_CHECKING:
     from engines.tensorrt_build import BuildOptions
@@ -132,13 +133,11 @@ def _is_whole(file: Path, source: Card) -> bool:
         return False
     try:
         card = read_card(file)
-        facts = card.built["engine"]
-        known = facts["plan_bytes"], facts["plan_sha256"]
-        data = file.read_bytes()
-    except (ForgeError, KeyError, TypeError, OSError):
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except (ForgeError, OSError):
         return False
-    found = hashlib.sha256(data).hexdigest()
-    if known != (len(data), found):
+    if not describes(card, found):  # nor where nobody knows
         return False
     if card.tuning.get("weights") != found and (
         (card.thresholds, card.tuning) != (source.thresholds, source.tuning)

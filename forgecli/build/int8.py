@@ -116,17 +116,26 @@ def quantise(
             mend="export the checkpoint with forge build-engine --onnx-only",
         )
     nncf = _nncf()
-    calibrating, checking = shares(find_cases([str(dataset)], id_from="path"), images)
+    cases = find_cases([str(dataset)], id_from="path")
+    calibrating, checking = shares(cases, images, dataset)
     note(f"calibrating INT8 on {len(calibrating)} images")
-    content = _quantised(nncf, source, Calibration(calibrating, spec, card.preprocess))
+    seen = Calibration(calibrating, spec, card.preprocess)
+    if next(iter(seen), None) is None:
+        raise ForgeError(
+            f"none of the {len(calibrating)} images to calibrate with can be read.",
+            file=dataset,
+            mend="forge inspect says what is wrong with them",
+        )
+    content = _quantised(nncf, source, seen)
     quantised = _card_of_int8(card, len(calibrating))
     note(f"comparing INT8 with FP32 on {len(checking)} other images")
-    exact = Verdicts.of(source, checking)
+    exact = Verdicts.of(source, checking, dataset)
     _require_telling(exact, source, force)
     with tempfile.TemporaryDirectory(prefix="forge-int8-") as folder:
         draft = Path(folder) / target.name
         draft.write_bytes(_with_card(content, quantised))
-        report = _compared(target, len(calibrating), exact, Verdicts.of(draft, checking), tolerance)
+        found = Verdicts.of(draft, checking, dataset)
+        report = _compared(target, len(calibrating), exact, found, tolerance)
     note(str(report))
     if not report.accepted and not force:
         raise ForgeError(
@@ -143,18 +152,35 @@ def quantise(
     return report
 
 
-def shares(cases: Sequence[Case], images: int) -> tuple[list[Case], list[Case]]:
+def foresee(dataset: Path, images: int) -> None:
+    """Raise before a network is exported what `quantise` would raise after it.
+
+    Raises:
+        UsageError: a package is missing, or the data set.
+        ForgeError: it has too few images.
+    """
+    _nncf()
+    shares(find_cases([str(dataset)], id_from="path"), images, dataset)
+
+
+def shares(cases: Sequence[Case], images: int, dataset: Path) -> tuple[list[Case], list[Case]]:
     """Images to calibrate with and other images to check on, each spread over all of them.
 
     Args:
         cases: in a fixed order.
         images: to calibrate with, at most half of them.
+        dataset: where they are from, for messages.
 
     Raises:
         ForgeError: there is no image for one of the two.
     """
     if len(cases) < 2:
-        raise ForgeError("INT8 is calibrated on some images and checked on others: two at least.")
+        raise ForgeError(
+            "INT8 is calibrated on some images and checked on others, so it takes two at least. "
+            f"Got: {len(cases)}",
+            file=dataset,
+            mend="name a larger data set with --check; a hundred images tell more",
+        )
     chosen = _spread(len(cases), min(images, len(cases) // 2))
     others = [case for place, case in enumerate(cases) if place not in chosen]
     kept = _spread(len(others), min(len(others), images * CHECKED))
@@ -186,7 +212,7 @@ def _nncf() -> types.ModuleType:
 
 
 def _quantised(nncf: Any, source: Path, calibration: Calibration) -> bytes:
-    """The quantised network as an ONNX file.
+    """The quantised network as an ONNX file; at least one picture of the calibration can be read.
 
     Convolutions and matrix products become INT8, with a scale for each channel of the weights and
     one for the activations; the rest stays FP32. The range of activations is the widest of all
@@ -194,15 +220,13 @@ def _quantised(nncf: Any, source: Path, calibration: Calibration) -> bytes:
     lights up where a region is copied would be cut off.
 
     Raises:
-        ForgeError: NNCF cannot quantise it, or no image could be read.
+        ForgeError: NNCF cannot quantise it.
     """
     import onnx
 
     model = onnx.load(source)
     name = model.graph.input[0].name
     count = len(calibration)
-    if not count:
-        raise ForgeError("none of the images to calibrate with can be read.")
     kinds = {node.op_type for node in model.graph.node}
     widest = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
     attention = bool(kinds & {"Softmax", "LayerNormalization"})

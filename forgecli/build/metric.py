@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from forgecli.build.labelled import read_labelled
 from forgecli.detection import Case, Picture
 from forgecli.errors import ForgeError
 from forgecli.score.metric import score_image
+from forgecli.segment.checkpoint import DIVERGED
 from forgecli.segment.instances import instances_of, score_of
 from forgecli.segment.maps import LogitMap, NotFinite, logits_of
 from forgecli.segment.preprocess import Preprocess
@@ -32,6 +34,7 @@ class Compared:
         images: how many could be used.
         full, half: means of the metric.
         flags: images that are flagged in one precision only.
+        flagged: images that are flagged in one precision or both.
         left_out: images that could not be read, or whose truth could not.
         apart: the largest difference of a probability, at the images' full size.
         apart_mean: the mean difference of probabilities, over images.
@@ -41,6 +44,7 @@ class Compared:
     full: float
     half: float
     flags: int
+    flagged: int
     left_out: int
     apart: float
     apart_mean: float
@@ -67,41 +71,59 @@ def compare(
     preprocess: Preprocess,
     thresholds: Thresholds,
     told: Told | None = None,
+    *,
+    weights: Path | None = None,
+    dataset: Path | None = None,
 ) -> Compared:
     """Look at images with two engines, as `forge predict` does, and score both.
 
+    Args:
+        full, half: the engines.
+        cases: the images, with their masks.
+        preprocess, thresholds: of the network's card.
+        told: hears of the progress.
+        weights, dataset: the checkpoint and where the images are from, for messages.
+
     Raises:
-        ForgeError: none of the images can be used.
+        ForgeError: none of the images can be used, or an engine gives values that are not finite.
     """
     scores: list[tuple[float, float]] = []
-    flags, apart, means = 0, 0.0, []
+    flags, flagged, apart, means = 0, 0, 0.0, []
     for number, case in enumerate(cases):
         known = read_labelled(case)
         if known is not None:
             picture, truth = known
-            maps = [_map(picture, engine, preprocess) for engine in (full, half)]
+            maps = [_map(picture, engine, preprocess, weights) for engine in (full, half)]
             found = [_found(one, thresholds, picture) for one in maps]
             scores.append((score_image(truth, found[0]), score_image(truth, found[1])))
             flags += bool(found[0]) != bool(found[1])
+            flagged += any(found)
             moved = np.abs(probabilities(maps[0]) - probabilities(maps[1]))
             apart = max(apart, largest(moved))
             means.append(float(moved.mean()))
         if told is not None:
             told(number + 1, len(cases))
     if not scores:
-        raise ForgeError("none of the labelled images could be used.",
+        raise ForgeError("none of the labelled images could be used.", file=dataset,
                          mend="forge inspect says what is wrong with them")  # fmt: skip
     of_full, of_half = (sum(side) / len(scores) for side in zip(*scores, strict=True))
     left_out = len(cases) - len(scores)
-    return Compared(len(scores), of_full, of_half, flags, left_out, apart, sum(means) / len(means))
+    return Compared(
+        len(scores), of_full, of_half, flags, flagged, left_out, apart, sum(means) / len(means)
+    )
 
 
-def _map(picture: Picture, engine: Engine, preprocess: Preprocess) -> LogitMap:
+def _map(
+    picture: Picture, engine: Engine, preprocess: Preprocess, weights: Path | None
+) -> LogitMap:
     try:
         return logits_of(picture.pixels, engine, preprocess)
     except NotFinite as error:
+        precision = engine.spec.precision
         raise ForgeError(
-            f"in {engine.spec.precision}, {error}.", mend="--precision fp32"
+            f"{error}, in {precision.upper()} on {picture.case_id}.",
+            file=weights,
+            mend=DIVERGED if precision == "fp32" else "--precision fp32",
         ) from error
 
 

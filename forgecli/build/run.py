@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from engines.base import Spec
-from forgecli.build.check import Finding, against_full, against_torch, drawn, record
+from forgecli.build.check import Finding, Form, against_full, against_torch, drawn, record
 from forgecli.build.engine import EngineFile, build, options_of, target_of
 from forgecli.build.exporting import (
     Exported,
@@ -27,7 +26,7 @@ from forgecli.build.settings import OnnxPrecision
 from forgecli.cores import threads_here
 from forgecli.detection import Case
 from forgecli.errors import ForgeError
-from forgecli.segment.checkpoint import load_checkpoint
+from forgecli.segment.checkpoint import DIVERGED, load_checkpoint
 from forgecli.segment.onnx_file import spec_of
 
 if TYPE_CHECKING:
@@ -84,6 +83,10 @@ def run(plan: BuildPlan, voice: Voice, step: Step, *, layers: bool = False) -> R
     cases = []
     if settings.check is not None and settings.precision == "fp16":
         cases = labelled(settings.check, settings.check_images)
+    if settings.check is not None and settings.precision == "int8":
+        from forgecli.build.int8 import foresee as foresee_int8
+
+        foresee_int8(settings.check, settings.check_images)
     there = {precision: there_already(plan, precision) for precision in settings.precisions}
     kept = [file for file in there.values() if file is not None]
     if len(kept) == len(there):
@@ -206,23 +209,42 @@ def _checked(
                 step("checking FP16 on labelled images", done, of)
 
             card = plan.card
-            found = compare(full, half, cases, card.preprocess, card.thresholds, told)
+            found = compare(full, half, cases, card.preprocess, card.thresholds, told,
+                            weights=plan.weights, dataset=plan.settings.check)  # fmt: skip
             findings += found.findings()
             if found.left_out:
-                voice.warn(f"{found.left_out} of {len(cases)} labelled images cannot be used")
+                voice.warn(
+                    f"{found.left_out} of {len(cases)} labelled images cannot be used: forge "
+                    "inspect says why"
+                )
+            if not found.flagged:
+                voice.warn(
+                    f"the network flags none of the {found.images} labelled images, so the metric "
+                    "cannot show what FP16 costs: set its thresholds first with forge tune"
+                )
     _judge(findings, plan, voice)
     return findings
+
+
+_NOT_FINITE: dict[Form, tuple[str, str]] = {
+    "network": ("the network itself, by torch in FP32,", DIVERGED),
+    "fp32": (
+        "what was exported of it in FP32, and not the network itself,",
+        "export it with other versions of torch and onnxscript: it is the export that is wrong",
+    ),
+    "fp16": ("in half precision, it", "--precision fp32"),
+}
+"""Of what gives values that are not finite: how it is called, and what to do."""
 
 
 def _judge(findings: Iterable[Finding], plan: BuildPlan, voice: Voice) -> None:
     for finding in findings:
         if finding.good:
             continue
-        if not math.isfinite(finding.value):
+        if finding.not_finite is not None:
+            what, mend = _NOT_FINITE[finding.not_finite]
             raise ForgeError(
-                "in half precision, it gives values that are not finite numbers.",
-                file=plan.weights,
-                mend="--precision fp32",
+                f"{what} gives values that are not finite numbers.", file=plan.weights, mend=mend
             )
         said = f"{finding.what} is {finding.value:.2g}, and {finding.limit:g} is the most"
         if not plan.settings.force:

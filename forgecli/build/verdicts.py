@@ -34,12 +34,13 @@ class Verdicts:
     flagged: int
 
     @classmethod
-    def of(cls, model: Path, cases: Sequence[Case]) -> Verdicts:
+    def of(cls, model: Path, cases: Sequence[Case], dataset: Path) -> Verdicts:
         """Let a network look at images.
 
         Args:
             model: its file, with its card.
             cases: images with their masks; those that cannot be read are left out.
+            dataset: where they are from, for messages.
 
         Raises:
             ForgeError: the network cannot be used, or no image can be read.
@@ -61,6 +62,10 @@ class Verdicts:
         finally:
             detector.close()
         if not rows:
-            raise ForgeError("none of the images to compare on can be read.")
+            raise ForgeError(
+                f"none of the {len(cases)} images to compare on can be read.",
+                file=dataset,
+                mend="forge inspect says what is wrong with them",
+            )
         scores, seconds, any_flagged = zip(*rows, strict=True)
         return cls(np.array(scores), np.maximum(seconds, 1e-9), sum(any_flagged))

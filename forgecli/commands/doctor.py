@@ -54,6 +54,8 @@ def doctor(
             mend="leave out --quick",
         )
     files = [*(model or ()), *(engine_files(engines) if engines else ())]
+    if engines and len(files) == len(model or ()):
+        console.warn(f"{engines}: there is no .engine file in this folder")
     if not quick:
         console.note("asking the libraries; PyTorch takes some seconds")
     found = diagnose(files, ask=not quick)

@@ -23,7 +23,8 @@ HELP = (
     "of the network, but --model, in [bold]\\[segment][/bold] and [bold]FORGE_SEGMENT_*[/bold], "
     "where also pixel, min-area, quantile, gate, fused-gate, view and overlap may stand. Flags win "
     "over the environment, the environment over the file, all of them over the checkpoint. The "
-    "settings of match are in [bold]\\[match][/bold] and in [bold]FORGE_MATCH_*[/bold].\n\n"
+    "settings of match, --inverted among them, are in [bold]\\[match][/bold] and in "
+    "[bold]FORGE_MATCH_*[/bold].\n\n"
     "Exit codes: 0 all done, 1 failed, 2 wrong use, 3 some images failed, 130 interrupted (the "
     "rows that were done are there)."
 )
@@ -194,6 +195,15 @@ def predict(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    inverted: Annotated[
+        bool | None,
+        typer.Option(
+            "--inverted/--no-inverted",
+            help="Let match look for copies with inverted contrast too, which takes "
+            "about twice the time; the rates of --fpr were measured without. Default: no.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     min_area: Annotated[
         int | None,
         typer.Option(
@@ -294,7 +304,13 @@ def predict(
         "batch": batch,
     }
     chosen = choose(
-        settings, config=tables, file=config, environment=os.environ, network=network, typed=flags
+        settings,
+        config=tables,
+        file=config,
+        environment=os.environ,
+        network=network,
+        typed=flags,
+        inverted=inverted,
     )
     settings = replace(settings, detector=chosen.name, threshold=chosen.threshold, fpr=chosen.fpr)
     way = way_of(chosen, settings, typed=streams is not None)

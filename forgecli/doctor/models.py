@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from forgecli.doctor.ask import Answer
 from forgecli.doctor.verdicts import Verdict, gpus_of
 from forgecli.errors import ForgeError, UsageError
-from forgecli.segment.checkpoint import read_card
+from forgecli.segment.checkpoint import not_finite, read_card
 from forgecli.segment.onnx_file import read_onnx_card, spec_of
+from forgecli.segment.plan import check_built
 
 _LONGEST_HEADER = 100 << 20
 """Bytes; what the safetensors library accepts."""
+
+_EXPONENTS = {
+    "F64": np.array(0x7FF0_0000_0000_0000, "<u8"),
+    "F32": np.array(0x7F80_0000, "<u4"),
+    "F16": np.array(0x7C00, "<u2"),
+    "BF16": np.array(0x7F80, "<u2"),
+}
+"""Kinds of tensors in the header of a safetensors file, and the bits of a value's exponent: of what
+is infinite or no number, and of nothing else, all are set (IEEE 754; BF16 is the upper half of an
+F32). NumPy has no BF16, so bits are what is looked at."""
+
+_AT_ONCE = 1 << 20
+"""Values that are looked at together, so that memory does not grow with the file."""
 
 Mismatch = Callable[[Mapping[str, Any]], str | None]
 """In words what of an engine's facts does not fit this machine; None: all fits."""
 
 
 def judge_model(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verdict:
-    """Whether a file of a network would load. The weights are not read.
+    """Whether a file of a network would load. Of an .onnx the weights are not read.
 
     Args:
         file: ``.safetensors``, ``.onnx`` or ``.engine``.
@@ -40,7 +58,7 @@ def judge_model(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> 
         return judge(file, ways, mismatch)
     except ForgeError as error:
         other = "" if error.file is None or Path(error.file) == file else f"{error.file} "
-        return Verdict(name, False, f"{other}{error.what}", error.mend, broken=True)
+        return Verdict(name, False, f"{other}{error.what}".rstrip("."), error.mend, broken=True)
     except OSError as error:
         return Verdict(name, False, f"cannot be read: {error.strerror}", broken=True)
 
@@ -65,8 +83,17 @@ def _checkpoint(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
             return Verdict(str(file), False, "is not a safetensors file", broken=True)
-        if _end_of_tensors(stream.read(length)) != size - 8 - length:
-            return Verdict(str(file), False, "is damaged, or cut off", broken=True)
+        header = stream.read(length)
+    if _end_of_tensors(header) != size - 8 - length:
+        return Verdict(str(file), False, "is damaged, or cut off", broken=True)
+    try:
+        tensors = json.loads(header)
+        tensors.pop("__metadata__", None)
+        broken = _not_finite(file, tensors, 8 + length)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return Verdict(str(file), False, "is damaged: its header makes no sense", broken=True)
+    if broken:
+        raise not_finite(broken, f"its {len(tensors)} tensors", file)
     able = [way for way in ways.values() if way.name.startswith("torch ") and way.runs]
     if not able:
         way = ways["torch on the CPU"]
@@ -80,8 +107,34 @@ def _end_of_tensors(header: bytes) -> int:
         tensors = json.loads(header)
         return max((int(tensors[name]["data_offsets"][1]) for name in tensors
                     if name != "__metadata__"), default=0)  # fmt: skip
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError):
         return -1
+
+
+def _not_finite(file: Path, tensors: Mapping[str, Any], start: int) -> list[str]:
+    """Names of the tensors that hold NaN or infinite values.
+
+    Args:
+        file: of the tensors.
+        tensors: its header, without the metadata. Kinds that are not in `_EXPONENTS`, integers and
+            eight bits, are passed over.
+        start: where the values begin, in bytes.
+    """
+    values: NDArray[np.uint8] = np.memmap(file, np.uint8, "r") if tensors else np.empty(0, np.uint8)
+    broken = []
+    for name, tensor in tensors.items():
+        exponent = _EXPONENTS.get(tensor["dtype"])
+        if exponent is not None:
+            first, end = (start + int(place) for place in tensor["data_offsets"])
+            if not _finite(values[first:end].view(exponent.dtype), exponent):
+                broken.append(name)
+    return broken
+
+
+def _finite(bits: NDArray[Any], exponent: NDArray[Any]) -> bool:
+    """Whether no value has all bits of its exponent set."""
+    parts = (bits[place : place + _AT_ONCE] for place in range(0, len(bits), _AT_ONCE))
+    return not any(bool(((part & exponent) == exponent).any()) for part in parts)
 
 
 def _onnx(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:
@@ -98,6 +151,8 @@ def _engine(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verd
             str(file), False, "its .json does not say how it was built",
             "build it again with forge build-engine", broken=True,
         )  # fmt: skip
+    with file.open("rb") as stream:
+        check_built(card, hashlib.file_digest(stream, "sha256").hexdigest(), file)
     way = ways["tensorrt-rtx" if facts.get("flavor") == "rtx" else "tensorrt"]
     label = f"{card.model}, {facts.get('precision', '?')}"
     if not way.runs:

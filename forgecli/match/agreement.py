@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from forgecli.detection import Affine
 from forgecli.match.bands import Bands, FloatImage
+from forgecli.match.settings import MatchSettings
 from kernels.affine_map import mark_outside
 from kernels.local_correlation import local_correlation as box_correlation
 
@@ -158,6 +159,12 @@ def warp_mask(placed: Placed, affine: Affine, shape: tuple[int, int]) -> Placed:
         target.top + int(warped.shape[0]),
     )
     return Placed(target, np.asarray(warped > 0.5))
+
+
+def cover(first: Placed, second: Placed, settings: MatchSettings) -> bool:
+    """Whether two masks share so much of the smaller that they are one region."""
+    shared = int(np.count_nonzero(first.mask & second.into(first.window)))
+    return shared > settings.same_region * min(first.area, second.area)
 
 
 def local_correlation(first: FloatImage, second: FloatImage, side: int) -> FloatImage:

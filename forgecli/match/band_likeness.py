@@ -17,9 +17,10 @@ from forgecli.match.bands import Bands, FloatImage
 from forgecli.match.lanes import Band
 
 _RIVALS = (8, 16)
-ALIKE = np.array([-12.34, 0.42, 0.05, 0.05, 1.37, -0.67, -0.13, 1.34])
-"""Intercept and weights of `likeness`, by logistic regression (`python -m bench.blots --fit`)."""
-AMONG = np.array([-1.38, 1.57, -0.83])
+ALIKE = np.array([-11.37, 1.02, 0.09, 0.0, 0.78, -0.92, 0.36, 0.82])
+"""Intercept and weights of `likeness`, by logistic regression
+(`python -m bench.blots --fit --forgeries 90 --largest 1500000`)."""
+AMONG = np.array([-0.91, 1.19, -0.4])
 """Intercept, weight of the pair, weight of its rivals; likewise."""
 _REACH_X, _REACH_Y = 2.0, 2.2
 """Half the size of a band in standard deviations of its mass; 1.73 for an even one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from forgecli.detection import Affine
 from forgecli.match.agreement import Mask, Placed, local_correlation, view, warp_mask
 from forgecli.match.bands import Bands
 from forgecli.match.compute import CPU, Compute
+from forgecli.match.evidence import on_evidence
 from forgecli.match.grow import CopiedRegion, grow
 from forgecli.match.outline import outline
 from forgecli.match.proposals import Matches
@@ -33,6 +35,7 @@ class Candidate:
         support: how many distinct matches agree with the map inside the region.
         rivals: how many other maps of the image were ranked at least as high.
         rank_score: what the candidate was ranked by.
+        inverted: whether the second is the negative of the first.
     """
 
     first: Placed
@@ -41,6 +44,7 @@ class Candidate:
     support: int
     rivals: int
     rank_score: float
+    inverted: ClassVar[bool] = False
 
 
 def rank(
@@ -85,19 +89,6 @@ def _one_per_place(matches: Matches, around: NDArray[np.int64], place: float) ->
     return np.sort(order[first])
 
 
-def _worth_ranking(matches: Matches, usable: Mask, settings: MatchSettings) -> NDArray[np.bool_]:
-    """Matches with both ends on evidence: the others would grow over graphs, letters, ground."""
-    height, width = usable.shape
-    side = 2 * settings.patch_radius + 1
-    share = cv2.blur(usable.astype(np.float32), (side, side))
-    worth = np.ones(len(matches), bool)
-    for x, y in (matches[:, :2].T, matches[:, 2:4].T):
-        column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
-        row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
-        worth &= share[row, column] >= settings.usable_share
-    return worth
-
-
 def _atanh(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.arctanh(np.clip(correlation, -0.5, 0.995))
 
@@ -108,6 +99,8 @@ def candidates(
     usable: Mask,
     settings: MatchSettings,
     compute: Compute = CPU,
+    *,
+    inside: Mask | None = None,
 ) -> Iterator[Candidate]:
     """Grow the most promising maps into regions, each map once.
 
@@ -117,8 +110,10 @@ def candidates(
         usable: bool (H, W), what may be evidence; a region must mostly lie on it.
         settings: how many maps are tried, and all thresholds of growth.
         compute: where the matches are ranked; regions grow on the CPU.
+        inside: bool (H, W), pixels of panels; matches on the edges of panels are left out. None:
+            all.
     """
-    matches = matches[_worth_ranking(matches, usable, settings)]
+    matches = matches[on_evidence(matches, usable, settings, inside)]
     if len(matches) == 0:
         return
     ranked = rank(bands, matches, settings, compute)

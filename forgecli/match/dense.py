@@ -15,20 +15,28 @@ from numpy.typing import NDArray
 from forgecli.match.agreement import Mask
 from forgecli.match.bands import Bands
 from forgecli.match.compute import CPU, Compute
+from forgecli.match.evidence import share_around
 from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
 
 
 def dense_matches(
-    bands: Bands, usable: Mask, settings: MatchSettings, compute: Compute = CPU
+    bands: Bands,
+    usable: Mask,
+    settings: MatchSettings,
+    compute: Compute = CPU,
+    *,
+    inside: Mask | None = None,
 ) -> Matches:
     """Local maps that the field of most similar discs agrees on, best supported first.
 
     Args:
         bands: the image.
         usable: bool (H, W); discs around other pixels are left out.
-        settings: the section "Dense field".
+        settings: the section "Dense field", and `patch_share`.
         compute: where the field is made.
+        inside: bool (H, W), pixels of panels; discs on the edges of panels are left out. None:
+            all.
 
     Returns:
         float64 (n, 8), at most `settings.dense_matches`, spread over the image; each pair of places
@@ -40,6 +48,8 @@ def dense_matches(
     )
     height, width = moments.energy.shape
     start = settings.dense_radius
+    if inside is not None:
+        usable = usable & (share_around(inside, settings.dense_radius) >= settings.patch_share)
     takes_part = usable[start::stride, start::stride][:height, :width]
     takes_part = takes_part & (moments.energy > settings.dense_contrast**2)
     field = compute.find_field(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from forgecli.detection import Criterion, Detection, Picture
+from forgecli.match.bands import bands_of
 from forgecli.match.compute import CPU, Compute
 from forgecli.match.group import group
 from forgecli.match.judge import Judge, default_judge
+from forgecli.match.members import members
 from forgecli.match.operating import POOLED, kind_of_image, thresholds_of
 from forgecli.match.search import search
 from forgecli.match.settings import MatchSettings
@@ -81,12 +84,13 @@ class MatchDetector:
         score = float(probability.max()) if probability.size else 0.0
         criterion = self.criterion(kind_of_image(found.layout))
         accepted = []
-        if score >= criterion.threshold:
-            order = np.argsort(-probability, kind="stable")
-            least = min(self.settings.member_threshold, score)  # the best one always counts
-            for index in order[probability[order] >= least]:
-                accepted.append((found.candidates[index], found.correlation(int(index))))
-        instances, pairs = group(accepted, found.layout, shape, self.settings, wholes=found.wholes)
+        if probability.size and score >= criterion.threshold:
+            for index in members(found.candidates, probability, self.settings):
+                accepted.append((found.candidates[index], found.correlation(index)))
+        instances, pairs = group(
+            accepted, found.layout, shape, self.settings, wholes=found.wholes,
+            grey=cache(lambda: bands_of(picture.pixels).smooth),
+        )  # fmt: skip
         seconds = {**found.seconds, "group": time.perf_counter() - started}
         return Detection(
             case_id=picture.case_id,

@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.match.agreement import Mask, Window, correlation_inside, view
+from forgecli.match.agreement import Mask, Placed, Window, correlation_inside, view
 from forgecli.match.bands import Bands, FloatImage
 from forgecli.match.candidates import Candidate
 from forgecli.match.compute import CPU, Compute
 from forgecli.match.outline import gain_and_offset
+from forgecli.match.seam import Seam
+from forgecli.match.texture import independent_samples, information, two_levels
 
 FEATURES = (
     "log_area",
@@ -47,6 +49,11 @@ FEATURES = (
     "flat",
     "steep",
     "saturated",
+    "independent_low",
+    "information_low",
+    "information_fine",
+    "information_noise",
+    "two_levels",
 )
 """Names of the columns, in order."""
 
@@ -81,23 +88,46 @@ class _Compared:
 
 
 def measure_all(
-    bands: Bands, candidates: Sequence[Candidate], flat: Mask, compute: Compute = CPU
+    bands: Bands,
+    candidates: Sequence[Candidate],
+    flat: Mask,
+    compute: Compute = CPU,
+    *,
+    seam: Seam | None = None,
 ) -> NDArray[np.float64]:
     """The statistics of all candidates of an image, float64 (len(candidates), len(FEATURES)).
 
     Args:
         bands: the image.
         candidates: grown regions with their maps.
-        flat: bool (H, W), pixels equal to their neighbours, as drawings have and photographs not.
+        flat: bool (H, W), pixels equal to their neighbours, as drawings have and photographs not;
+            with a seam, of the picture left of it.
         compute: where regions are compared with their copies.
+        seam: where the image is two pictures; regions lie left of it and their copies right.
     """
-    windows = [one.first.window.grown(_MARGIN, bands.shape) for one in candidates]
+    shape = bands.shape if seam is None else (bands.shape[0], seam.begins)
+    # Regions come in the windows they grew in, ten times as large as most of them.
+    windows = [_tight(one.first).grown(_MARGIN, shape) for one in candidates]
     features = np.empty((len(candidates), len(FEATURES)))
     for some in _together(windows, compute.at_once):
-        compared = _compare(bands, candidates[some], windows[some], compute)
+        compared = _compare(bands, candidates[some], windows[some], compute, seam)
         for row, candidate, found in zip(features[some], candidates[some], compared, strict=True):
-            row[:] = _statistics(bands, candidate, found, flat)
+            row[:] = _statistics(bands, candidate, found, flat, seam)
     return features
+
+
+def _tight(placed: Placed) -> Window:
+    """The smallest window around a region; its own of one without pixels."""
+    rows, columns = np.flatnonzero(placed.mask.any(1)), np.flatnonzero(placed.mask.any(0))
+    window = placed.window
+    if rows.size == 0:
+        return window
+    return Window(
+        window.left + int(columns[0]),
+        window.top + int(rows[0]),
+        window.left + int(columns[-1]) + 1,
+        window.top + int(rows[-1]) + 1,
+    )
 
 
 def _together(windows: Sequence[Window], most: int) -> Iterator[slice]:
@@ -114,20 +144,30 @@ def _together(windows: Sequence[Window], most: int) -> Iterator[slice]:
 
 
 def _compare(
-    bands: Bands, candidates: Sequence[Candidate], windows: Sequence[Window], compute: Compute
+    bands: Bands,
+    candidates: Sequence[Candidate],
+    windows: Sequence[Window],
+    compute: Compute,
+    seam: Seam | None,
 ) -> list[_Compared]:
     """Compare candidates with their copies, all in a few calls."""
     affines = np.array([candidate.affine for candidate in candidates], np.float64)
     boxes = np.array([(w.left, w.top, w.right, w.bottom) for w in windows], np.int64)
     smooth = compute.view_correlations(bands.smooth, boxes, affines, _SIDE)
     middle = compute.view_correlations(bands.middle, boxes, affines, _SIDE)
+    if seam is not None:
+        smooth = seam.without(smooth, windows, affines, _SIDE)
+        middle = seam.without(middle, windows, affines, _SIDE)
     masks, insides, pixels = [], [], []
     for candidate, window, (there, _) in zip(candidates, windows, smooth, strict=True):
         mask = candidate.first.into(window)
         inside = mask & np.isfinite(there)
         if np.count_nonzero(inside) < 8:
             inside = mask
-        rows, columns = np.nonzero(inside)
+        decides = inside
+        if seam is not None:  # moved, none of them may reach into it
+            decides = inside & ~seam.unknown(window, candidate.affine, float(_MOVES.max()))
+        rows, columns = np.nonzero(decides)
         masks.append(mask)
         insides.append(inside)
         pixels.append((rows + window.top, columns + window.left))
@@ -148,7 +188,11 @@ def measure(bands: Bands, candidate: Candidate, flat: Mask) -> NDArray[np.float6
 
 
 def _statistics(
-    bands: Bands, candidate: Candidate, compared: _Compared, flat: Mask
+    bands: Bands,
+    candidate: Candidate,
+    compared: _Compared,
+    flat: Mask,
+    seam: Seam | None,
 ) -> NDArray[np.float64]:
     affine, window = candidate.affine, compared.window
     mask, inside, smooth_there = compared.mask, compared.inside, compared.there
@@ -177,7 +221,9 @@ def _statistics(
     in_place, *beside = compared.middle.tolist()
     low_in_place, *low_beside = compared.low.tolist()
     values["fine_all"] = _z(in_place)
-    values["noise_all"] = _z(correlation_inside(grey - smooth, grey_there - smooth_there, inside))
+    finest = grey - smooth
+    in_noise = correlation_inside(finest, grey_there - smooth_there, inside)
+    values["noise_all"] = _z(in_noise)
     values["low_all"] = _z(low_in_place)
 
     values["drop_fine"] = in_place - max(beside)
@@ -211,6 +257,8 @@ def _statistics(
     ys, xs = np.nonzero(mask)
     middle_point = np.array([xs.mean() + window.left, ys.mean() + window.top, 1.0])
     away = affine @ middle_point - middle_point[:2]
+    if seam is not None:
+        away[0] -= seam.ends
     values["distance"] = float(np.log(np.hypot(*away) / np.sqrt(area)))
 
     values["log_support"] = np.log1p(candidate.support)
@@ -225,6 +273,16 @@ def _statistics(
     values["steep"] = float(np.log1p(np.quantile(step[inside], 0.95)))
     ends = (grey <= 2) | (grey >= 253)
     values["saturated"] = float(ends[near].mean())
+
+    samples = independent_samples(low, inside)
+    values["independent_low"] = np.log(samples)
+    values["information_low"] = np.log1p(information(low_in_place, samples))
+    for name, band, agreed in (
+        ("information_fine", window.cut(bands.middle), in_place),
+        ("information_noise", finest, in_noise),
+    ):
+        values[name] = np.log1p(information(agreed, independent_samples(band, inside)))
+    values["two_levels"] = two_levels(grey[inside])
     return np.array([values[name] for name in FEATURES], np.float64)
 
 

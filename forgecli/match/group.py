@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from forgecli.detection import Affine, Instance, Pair
-from forgecli.match.agreement import Placed, Window
+from forgecli.match.agreement import Placed, Window, cover
+from forgecli.match.bands import FloatImage
 from forgecli.match.candidates import Candidate
 from forgecli.match.panels import Layout
 from forgecli.match.settings import MatchSettings
+from forgecli.match.whole_panels import regions_of
 from kernels.rle import encode
 
 
@@ -22,6 +24,7 @@ class _Link:
     affine: Affine
     support: int
     correlation: float
+    inverted: bool
 
 
 def group(
@@ -31,26 +34,28 @@ def group(
     settings: MatchSettings,
     *,
     wholes: Sequence[tuple[Window, Window]] = (),
+    grey: Callable[[], FloatImage] | None = None,
 ) -> tuple[tuple[Instance, ...], tuple[Pair, ...]]:
     """Join pairs that share a region into instances.
 
     Regions that cover each other are one region: their union. Regions linked by pairs, directly or
-    through others, are one instance. Where a region and its copy fill most of two panels, the
-    panels are the regions.
+    through others, are one instance. Where a region stands for a panel, or for more of it than was
+    found, is said in `whole_panels`.
 
     Args:
         accepted: candidates held to be copies, best first, each with its correlation.
         layout: the panels.
         shape: (H, W).
         wholes: pairs of panels that match as wholes; a pair of regions in them stands for them.
+        grey: gives the image, float32 (H, W), less its finest noise; without it no region grows
+            over empty ground.
 
     Returns:
         Instances, the largest first, and the pairs behind them.
     """
     masks: list[Placed] = []
     for candidate, _ in accepted:
-        for region in _whole_panels(candidate, layout, settings, wholes):
-            masks.append(_off_gutters(region, layout))
+        masks.extend(regions_of(candidate, layout, settings, wholes, grey))
     regions, home = _distinct(masks, settings)
     links: list[_Link] = []
     linked: set[frozenset[int]] = set()  # one pair for two regions: the best
@@ -58,7 +63,8 @@ def group(
         a, b = home[2 * number], home[2 * number + 1]
         if a != b and frozenset((a, b)) not in linked:
             linked.add(frozenset((a, b)))
-            links.append(_Link(a, b, candidate.affine, candidate.support, correlation))
+            links.append(_Link(a, b, candidate.affine, candidate.support, correlation,
+                               candidate.inverted))  # fmt: skip
     root = list(range(len(regions)))
 
     def find(node: int) -> int:
@@ -89,6 +95,7 @@ def group(
                         mirrored=bool(np.linalg.det(link.affine[:, :2]) < 0),
                         inliers=link.support,
                         correlation=link.correlation,
+                        inverted=link.inverted,
                     )
                 )
     return instances, tuple(pairs)
@@ -115,8 +122,7 @@ def _covering(
     groups: Sequence[tuple[Placed, list[int]]], new: Placed, settings: MatchSettings
 ) -> int | None:
     for number, (old, _) in enumerate(groups):
-        shared = int(np.count_nonzero(old.mask & new.into(old.window)))
-        if shared > settings.same_region * min(old.area, new.area):
+        if cover(old, new, settings):
             return number
     return None
 
@@ -129,50 +135,6 @@ def _union(a: Placed, b: Placed) -> Placed:
         max(a.window.bottom, b.window.bottom),
     )
     return Placed(window, a.into(window) | b.into(window))
-
-
-def _off_gutters(region: Placed, layout: Layout) -> Placed:
-    """A region without the gutters it grew over: white agrees with white."""
-    window = region.window
-    on_panel = layout.index[window.top : window.bottom, window.left : window.right] >= 0
-    return Placed(window, region.mask & on_panel)
-
-
-def _whole_panels(
-    candidate: Candidate,
-    layout: Layout,
-    settings: MatchSettings,
-    wholes: Sequence[tuple[Window, Window]],
-) -> tuple[Placed, Placed]:
-    """The two panels, if the regions fill most of them or they match by lanes; else the regions."""
-    first, second = candidate.first, candidate.second
-    if len(layout.panels) < 2:
-        return first, second
-    for one, other in wholes:
-        for home, away in ((one, other), (other, one)):
-            if _mostly_in(first, home) and _mostly_in(second, away):
-                return _filled(home), _filled(away)
-    homes = [_filled_panel(region, layout, settings) for region in (first, second)]
-    if homes[0] is None or homes[1] is None or homes[0] == homes[1]:
-        return first, second
-    a, b = (_filled(home) for home in homes if home)
-    return a, b
-
-
-def _filled(panel: Window) -> Placed:
-    return Placed(panel, np.ones((panel.height, panel.width), bool))
-
-
-def _mostly_in(region: Placed, panel: Window) -> bool:
-    return int(np.count_nonzero(region.into(panel))) > 0.5 * region.area
-
-
-def _filled_panel(region: Placed, layout: Layout, settings: MatchSettings) -> Window | None:
-    for panel in layout.panels:
-        inside = int(np.count_nonzero(region.into(panel)))
-        if inside > settings.whole_panel * panel.width * panel.height:
-            return panel
-    return None
 
 
 def _instance(regions: Sequence[Placed], shape: tuple[int, int]) -> Instance:

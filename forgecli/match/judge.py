@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from forgecli.match.calibration import Calibration
 from forgecli.match.features import FEATURES
 from forgecli.match.operating import OperatingPoints, points_from
 
@@ -84,11 +85,11 @@ def _all(trees: Sequence[Tree], name: str, kind: type[T]) -> NDArray[T]:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A sum of trees, the line that turns an image's best sum into a probability, and thresholds.
+    """A sum of trees, what turns an image's best sum into a probability, and thresholds.
 
     Attributes:
         base: what the sum starts from.
-        slope, offset: of the line from an image's best log-odds to those of its being forged.
+        calibration: from an image's best log-odds to the probability that it is forged.
         prior: share of forged images for which the probability is calibrated. Where they are
             rarer, so is a copy at the same score; see `at_prior`.
         points: thresholds by false-positive rate; None: of the judge that comes with forge.
@@ -96,8 +97,7 @@ class Judge:
 
     base: float
     trees: tuple[Tree, ...]
-    slope: float
-    offset: float
+    calibration: Calibration
     prior: float = 0.5
     points: OperatingPoints | None = None
     _forest: Forest = field(init=False, repr=False, compare=False)
@@ -111,8 +111,7 @@ class Judge:
 
     def probability(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """The calibrated probability that belongs to log-odds."""
-        # The logistic function, written so that it does not overflow.
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * evidence + self.offset)))
+        return self.calibration(evidence)
 
     def at_prior(self, probability: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
         """The probability where another share of the images is forged (Bayes' rule).
@@ -151,8 +150,7 @@ def judge_from(document: dict[str, Any]) -> Judge:
     return Judge(
         document["base"],
         trees,
-        document["slope"],
-        document["offset"],
+        Calibration(**document["calibration"]),
         document.get("prior", 0.5),
         points_from(document),
     )

@@ -30,6 +30,7 @@ from forgecli.match.insets import insets_of, islands_of
 from forgecli.match.kinds import Kind, Views, chroma_of, kind_of_panel
 from forgecli.match.seams import seams_of
 from forgecli.match.settings import MatchSettings
+from forgecli.match.words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ def find_layout(
     index = np.full(grey.shape, -1, np.int32)
     for number, (panel, _) in enumerate(found):
         index[panel.top : panel.bottom, panel.left : panel.right] = number
+    # On blots alone: tissue and membranes may look like writing, and film hardly does.
+    for panel, kind in found:
+        if kind == "blot":
+            place = np.s_[panel.top : panel.bottom, panel.left : panel.right]
+            marks[place] |= words_of(levels[place], step[place], settings)
     # The last entry is that of the gutters, whose index is -1.
     shows = np.array([kind != "drawing" for _, kind in found] + [False])
     usable = ~(marks | blank_of(levels)) & shows[index]

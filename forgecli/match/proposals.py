@@ -7,37 +7,55 @@ from numpy.typing import NDArray
 
 from forgecli.match.bands import Bands
 from forgecli.match.compute import CPU, Compute
-from forgecli.match.keypoints import MIRROR, Keypoints
+from forgecli.match.keypoints import MIRROR, NEGATIVE, Keypoints
 from forgecli.match.settings import MatchSettings
+from kernels.nearest import Best
 from kernels.support import support
 
 Matches = NDArray[np.float64]
 """float64 (n, 8): x, y of a point, x, y of its copy, and the 2x2 map of offsets, row by row."""
 
 
-def propose(keypoints: Keypoints, settings: MatchSettings, compute: Compute = CPU) -> Matches:
+def propose(
+    keypoints: Keypoints, settings: MatchSettings, compute: Compute = CPU, *, negative: bool = False
+) -> Matches:
     """Match the keypoints of one image with each other, in original and in mirrored form.
 
     Every keypoint is compared with all others that are not its neighbours; those of its nearest
     that stand out against the last one looked at are proposals (the generalised 2-nearest-neighbour
     test, Amerini et al., TIFS 2011, with an absolute bound). The map of a proposal comes from the
     two keypoints' scales and orientations.
+
+    Args:
+        keypoints: of the image.
+        settings: thresholds.
+        compute: where they are compared.
+        negative: match them with those of the image's negative.
     """
     if len(keypoints) < settings.neighbours + 1:
         return np.empty((0, 8))
-    both = compute.most_similar(
-        keypoints.descriptors,
-        MIRROR,
-        keypoints.points,
-        apart=settings.min_distance,
-        k=settings.neighbours,
-        least=_least_similarity(settings),
-    )
+
+    def most_similar(order: NDArray[np.int64]) -> tuple[Best, Best]:
+        return compute.most_similar(
+            keypoints.descriptors,
+            order,
+            keypoints.points,
+            apart=settings.min_distance,
+            k=settings.neighbours,
+            least=_least_similarity(settings),
+        )
+
+    if negative:  # neither of its forms is among those as they are
+        both = most_similar(NEGATIVE)[1], most_similar(NEGATIVE[MIRROR])[1]
+    else:
+        both = most_similar(MIRROR)
     found = []
     for mirrored, (index, similarity) in zip((False, True), both, strict=True):
         first, second = _standing_out(index, similarity, settings)
         found.append(_maps(keypoints, first, second, mirrored))
     matches = np.concatenate(found)
+    if negative:  # its keypoints are turned by half a turn
+        matches[:, 4:] *= -1.0
     near = _near_similarity(matches, settings)
     wide = np.flatnonzero(_near_similarity(matches, settings, strongly_scaled=True) & ~near)
     together = _supported(matches[wide], settings.wide_looseness, settings)

@@ -14,7 +14,9 @@ from forgecli.match.blots import blot_matches, whole_blots
 from forgecli.match.candidates import Candidate, candidates
 from forgecli.match.compute import CPU, Compute
 from forgecli.match.dense import dense_matches
+from forgecli.match.evidence import in_panels, on_evidence
 from forgecli.match.features import FEATURES, flat_pixels, measure_all
+from forgecli.match.inverted import search_inverted
 from forgecli.match.keypoints import find_keypoints
 from forgecli.match.panels import Layout, find_layout
 from forgecli.match.proposals import propose, refine_proposals
@@ -72,18 +74,26 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings, compute: Compute 
         lap("keypoints")
         proposals = propose(keypoints, settings, compute)
         lap("match")
-        dense = dense_matches(bands, layout.usable, settings, compute)
+        inside = in_panels(layout, settings)
+        dense = dense_matches(bands, layout.usable, settings, compute, inside=inside)
         lap("dense")
         both = np.concatenate((proposals, dense))
+        both = both[on_evidence(both, layout.usable, settings, inside)]
         matches, _ = refine_proposals(bands, both, settings, compute)
         lap("refine")
-        found = list(candidates(bands, matches, layout.usable, settings, compute))
+        found = list(candidates(bands, matches, layout.usable, settings, compute, inside=inside))
         lap("grow")
         in_blots, wholes = _in_blots(bands, layout, settings, compute)
         found += in_blots
         lap("blots")
         features = measure_all(bands, found, flat_pixels(bands), compute)
         lap("measure")
+    if settings.inverted:
+        negatives, theirs = search_inverted(
+            bands, layout.usable, keypoints, settings, compute, inside=inside
+        )
+        found, features = [*found, *negatives], np.concatenate((features, theirs))
+        lap("inverted")
     return Search(found, features, layout, tuple(wholes), seconds)
 
 

@@ -70,6 +70,7 @@ def choose(
     environment: Mapping[str, str],
     network: Mapping[str, Any],
     typed: Mapping[str, object] | None = None,
+    inverted: bool | None = None,
 ) -> Chosen:
     """The detector that was asked for, looked at as far as can be before the work starts.
 
@@ -80,6 +81,7 @@ def choose(
             alone; of fused, the network is there and match on the CPU.
         typed: the other flags, by field, None where an option was not given; without them, the
             threshold and the rate in `settings` count as typed.
+        inverted: flag of the table ``[match]``; None where it was not given.
 
     Raises:
         UsageError: an unknown name, a value that cannot be, a threshold and a false-positive rate
@@ -87,7 +89,7 @@ def choose(
             that is not there.
         ForgeError: the checkpoint is not one of ours.
     """
-    match = match_settings(config, file, environment)
+    match = match_settings(config, file, environment, {"inverted": inverted})
     segment = segment_settings(config, file, environment, network)
     name: DetectorName = settings.detector or ("segment" if settings.model else "match")
     settings, match, said = settled(
@@ -96,6 +98,11 @@ def choose(
     )  # fmt: skip
     floor = 1.0 if name == "segment" else _lowest(match, said)
     rate = match.false_positive_rate if match.threshold is None else None
+    if name == "segment" and inverted:
+        raise UsageError(
+            "--inverted is for match; a network looks for what it was trained on.",
+            mend="take --detector match or fused, or leave it out",
+        )
     if name == "segment" and settings.fpr is not None:
         raise UsageError(
             "--fpr is for match, whose rates were measured; a network's were not.",
@@ -114,7 +121,8 @@ def choose(
                 f"{flag} is for networks, and match has none.",
                 mend="name a checkpoint with --model, or leave it out",
             )
-        return _chosen_match(match, network.get("device"), floor, rate)
+        chosen = _chosen_match(match, network.get("device"), floor, rate)
+        return replace(chosen, warnings=chosen.warnings + _of_inverted(match, rate))
     if settings.model is None:
         raise UsageError(
             f"--detector {name} needs a network.",
@@ -161,7 +169,18 @@ def choose(
         network=plan,
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
-        warnings=(never,) if plan.thresholds.fused_gate is None else warnings,
+        warnings=_of_inverted(match, rate)
+        + ((never,) if plan.thresholds.fused_gate is None else warnings),
+    )
+
+
+def _of_inverted(match: MatchSettings, rate: float | None) -> tuple[str, ...]:
+    """That a rate was not measured so, where inverted copies are looked for too."""
+    if rate is None or not match.inverted:
+        return ()
+    return (
+        f"the rate of {100 * rate:.3g} % of false positives was measured without --inverted: with "
+        "it, more authentic images may be flagged",
     )
 
 
@@ -207,12 +226,15 @@ def _lowest(match: MatchSettings, said: str) -> float:
 
 
 def match_settings(
-    config: Mapping[str, Mapping[str, Any]], file: Path | None, environment: Mapping[str, str]
+    config: Mapping[str, Mapping[str, Any]],
+    file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any] | None = None,
 ) -> MatchSettings:
-    """The match detector's settings: defaults < table ``[match]`` < ``FORGE_MATCH_*``.
+    """The match detector's settings: defaults < table ``[match]`` < ``FORGE_MATCH_*`` < flags.
 
     Args:
-        config, file, environment: as for `forgecli.config.resolve`.
+        config, file, environment, flags: as for `forgecli.config.resolve`.
 
     Raises:
         UsageError: an unknown name or a value that cannot be.
@@ -220,7 +242,12 @@ def match_settings(
     from forgecli.match.settings import MatchSettings
 
     return resolve(
-        MatchSettings, "match", config=config, file=file, environment=environment, flags={}
+        MatchSettings,
+        "match",
+        config=config,
+        file=file,
+        environment=environment,
+        flags=flags or {},
     )
 
 

@@ -21,7 +21,8 @@ def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
     each with area in pixels, submitted (whether it is in the submission) and regions, each with
     area and box [left, top, right, bottom] (right and bottom exclusive); pairs, each with instance,
     first and second (indices), affine (2 x 3: a point (x, y, 1) of the first region to (x, y) of
-    the second), mirrored, inliers, correlation.
+    the second), mirrored, inverted (whether the second is the negative of the first), inliers,
+    correlation.
 
     Args:
         detection: of one image.
@@ -59,6 +60,7 @@ def evidence_line(detection: Detection, flagged: tuple[Instance, ...]) -> str:
                 "second": int(pair.second),
                 "affine": [[_number(value) for value in line] for line in pair.affine.tolist()],
                 "mirrored": bool(pair.mirrored),
+                "inverted": bool(pair.inverted),
                 "inliers": int(pair.inliers),
                 "correlation": _number(pair.correlation),
             }

@@ -1,7 +1,8 @@
 """Whether a fused gate was tuned beside match as it is used now.
 
 The gate is the score from which a network may speak where match is silent. Match at another
-threshold is silent on other images, so there the gate is one that nobody measured.
+threshold, or one that looks for inverted copies too, is silent on other images, so there the gate
+is one that nobody measured.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def other_match(plan: SegmentPlan, match: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         plan: the network. Where its fused gate is not the one in the file, it is the user's word,
             and nothing is said; nor where the file does not say how match was used.
-        match: its record, of which ``thresholds`` by kind of image and ``false_positive_rate``
-            count (`forgecli.predict.detectors.Chosen.record`).
+        match: its record, of which ``thresholds`` by kind of image, ``false_positive_rate`` and
+            ``inverted`` count (`forgecli.predict.detectors.Chosen.record`).
 
     Raises:
         ForgeError: the network's card is not one of ours.
@@ -35,10 +36,16 @@ def other_match(plan: SegmentPlan, match: Mapping[str, Any]) -> tuple[str, ...]:
     if gate is None or gate != card.thresholds.fused_gate or not isinstance(there, dict):
         return ()
     scores = there.get("thresholds")
-    if not isinstance(scores, dict) or _alike(scores, match["thresholds"]):
+    if not isinstance(scores, dict):
+        return ()
+    alike, inverted = _alike(scores, match["thresholds"]), bool(there.get("inverted"))
+    if alike and inverted == match["inverted"]:
         return ()
     then, now = _at(there), _at(match)
-    if then == now:
+    if inverted != match["inverted"]:
+        then += f" {'with' if inverted else 'without'} --inverted"
+        now += f" {'with' if match['inverted'] else 'without'} it"
+    elif then == now:
         then = "with another judge"
     return (
         f"the fused gate was tuned beside match {then}, and here match is {now}: for the images "

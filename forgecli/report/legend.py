@@ -96,7 +96,7 @@ def _lines(detection: Detection) -> list[_Line]:
 
 
 def _pair_text(pair: Pair) -> str:
-    parts = [motion(pair.affine, pair.mirrored)]
+    parts = [motion(pair.affine, pair.mirrored) + ", inverted" * pair.inverted]
     if math.isfinite(pair.correlation):
         parts.append(f"correlation {pair.correlation:.2f}")
     parts.append(f"{pair.inliers} matches")

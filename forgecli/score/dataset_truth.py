@@ -73,7 +73,7 @@ def find_cases(
             "no image here has a mask, or is in a folder called authentic or forged.",
             file=", ".join(str(named) for named in inputs),
             mend="name a folder that holds train_images and train_masks, or images and masks; "
-            "or add --part authentic if all of them are",
+            "or, for forge truth, add --part authentic if all of them are",
         )
     wanted = [case for case in every if part in ("all", _expected(case))]
     if not wanted:

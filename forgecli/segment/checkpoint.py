@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The version of the JSON file; a reader refuses a later one."""
+
+DIVERGED = "take an earlier checkpoint, or train again with a lower learning rate"
+"""What to do about a network that gives, or holds, values that are not finite numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +92,45 @@ def read_card(weights: Path) -> Card:
     That of an ONNX file is `forgecli.segment.onnx_file.read_onnx_card`, since it may be inside.
 
     Raises:
-        UsageError: a file is missing.
+        UsageError: a file is missing, or the JSON's name is spelled otherwise.
         ForgeError: the JSON is not one of ours, or is of a later version.
     """
     file = card_file(weights)
     try:
         text = file.read_bytes()
     except OSError as error:
+        refuse_other_spelling(file)
         raise UsageError(
             f"cannot be read: {error.strerror}.",
             file=file,
             mend=f"a checkpoint is two files, {_named(weights)} and NAME.json; keep them together",
         ) from error
     return card_from(text, file)
+
+
+def refuse_other_spelling(file: Path) -> None:
+    """Say so where a file that is not there is there in other case, as ``X.JSON`` for ``x.json``.
+
+    It is not taken: what is written later would lie beside it, and one of the two would count.
+
+    A link of that very name that leads nowhere is no other spelling.
+
+    Raises:
+        UsageError: it is.
+    """
+    if file.exists():
+        return
+    try:
+        names = [path.name for path in file.parent.iterdir() if path.name != file.name]
+    except OSError:
+        return
+    other = min((name for name in names if name.lower() == file.name.lower()), default=None)
+    if other is not None:
+        raise UsageError(
+            f"is named {other} here, and the case of letters counts.",
+            file=file,
+            mend=f"rename {other} to {file.name}",
+        )
 
 
 def _named(weights: Path) -> str:
@@ -194,13 +223,14 @@ def load_weights(network: Network, weights: Path) -> None:
 
     Raises:
         UsageError: the file is missing.
-        ForgeError: it is damaged, or of another network.
+        ForgeError: it is damaged, or of another network, or holds NaN or infinite values.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        network.load_state_dict(load_file(weights))
+        tensors = load_file(weights)
+        network.load_state_dict(tensors)
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}.", file=weights) from error
     except SafetensorError as error:
@@ -212,3 +242,38 @@ def load_weights(network: Network, weights: Path) -> None:
             file=weights,
             mend="check that the .json beside it is its own",
         ) from error
+    refuse_not_finite(tensors, weights)
+
+
+def refuse_not_finite(
+    tensors: Mapping[str, Tensor], file: Path, *, those: str = "its {} tensors"
+) -> None:
+    """Whether all weights are numbers. Those of a training that diverged are not.
+
+    Args:
+        tensors: by their names in the file.
+        file: of them, for messages.
+        those: which tensors they are, with a place for their number.
+
+    Raises:
+        ForgeError: one holds NaN or infinite values.
+    """
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise not_finite(broken, those.format(len(tensors)), file)
+
+
+def not_finite(broken: Sequence[str], those: str, file: Path) -> ForgeError:
+    """The error for a file of weights that are not all numbers.
+
+    Args:
+        broken: names of the tensors that hold NaN or infinite values; not empty.
+        those: of which tensors, as in ``its 60 tensors``.
+        file: of them.
+    """
+    return ForgeError(
+        f"holds values that are not finite numbers, in {len(broken)} of {those} (the first is "
+        f"{broken[0]}).",
+        file=file,
+        mend=DIVERGED,
+    )

@@ -1,11 +1,12 @@
 """What an exported network says of itself, read without the package onnx.
 
 An ONNX file is a protobuf message, and `forge build-engine` writes the card of the network into its
-metadata. To find it the top level of the message is walked; the graph and the weights are skipped,
-so the size of the file does not matter.
+metadata. To find it the message is walked; values of weights are skipped, so the size of the file
+hardly matters.
 
 The fields are from the format's definition (onnx.proto, github.com/onnx/onnx): of ModelProto, 7 is
-the graph and 14 the metadata, a list of pairs; of a pair, 1 is the key and 2 the value.
+the graph and 14 the metadata, a list of pairs; of a pair, 1 is the key and 2 the value. Of a
+tensor, 13 is there where its values are in another file.
 """
 
 from __future__ import annotations
@@ -18,14 +19,36 @@ from typing import Any, BinaryIO, get_args
 
 from engines.base import Precision, Spec
 from forgecli.errors import ForgeError, UsageError
-from forgecli.segment.checkpoint import Card, card_file, card_from, read_card
+from forgecli.segment.checkpoint import (
+    Card,
+    card_file,
+    card_from,
+    read_card,
+    refuse_other_spelling,
+)
 
 CARD_KEY = "forge.card"
 """The key of the card's JSON in the metadata."""
 
 _GRAPH, _METADATA = 7, 14
 _KEY, _VALUE = 1, 2
+_ELSEWHERE = 13
+_HOLDS: dict[str, dict[int, str]] = {
+    "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
+    "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
+    "FunctionProto": {7: "NodeProto", 11: "AttributeProto"},
+    "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
+    "NodeProto": {5: "AttributeProto"},
+    "AttributeProto": {5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto",
+                       22: "SparseTensorProto", 23: "SparseTensorProto"},
+    "SparseTensorProto": {1: "TensorProto", 2: "TensorProto"},
+    "TensorProto": {},
+}  # fmt: skip
+"""Which fields of which message lead to tensors, and what they are."""
+_DEEPEST = 50
+"""Messages within messages. A graph in a branch in a graph takes three; protobuf stops at 100."""
 _MOST_FIELDS = 10_000
+_MOST_NODES = 1_000_000
 _MOST_BYTES = 16 << 20
 """Of an entry of the metadata. A card is some kilobytes; a stranger's file may claim anything."""
 
@@ -40,12 +63,13 @@ def read_onnx_card(file: Path) -> Card:
     was exported from it may share their JSON.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: a file cannot be read, or the name of the JSON is spelled otherwise.
         ForgeError: it is not ONNX, forge did not write it, or the JSON beside it is of another
             network.
     """
     inside = card_inside(file)
-    if not card_file(file).exists():
+    if not (card_file(file).exists() or card_file(file).is_symlink()):  # a dead link is an error
+        refuse_other_spelling(card_file(file))
         return inside
     beside = read_card(file)
     if _identity(beside) != _identity(inside):
@@ -85,11 +109,12 @@ def spec_of(card: Card, file: Path) -> Spec:
         ForgeError: the card does not say so, or not in words that make sense.
     """
     facts: Any = card.built.get("onnx")
+    again = _BUILD if file.suffix.lower() == ".engine" else _EXPORT
     if facts is None:
         raise ForgeError(
             "its card is that of a checkpoint: it does not say what the network takes.",
             file=file,
-            mend=_BUILD if file.suffix.lower() == ".engine" else _EXPORT,
+            mend=again,
         )
     try:
         size = facts["size"]
@@ -107,7 +132,7 @@ def spec_of(card: Card, file: Path) -> Spec:
         raise ForgeError(
             f"its card does not say what the network takes ({type(error).__name__}: {error}).",
             file=file,
-            mend=_EXPORT,
+            mend=again,
         ) from error
 
 
@@ -127,7 +152,7 @@ def metadata(file: Path) -> dict[str, str]:
 
     Raises:
         UsageError: the file cannot be read.
-        ForgeError: it is not an ONNX file.
+        ForgeError: it is not an ONNX file, or its weights are in other files.
     """
     try:
         with file.open("rb") as stream:
@@ -136,6 +161,16 @@ def metadata(file: Path) -> dict[str, str]:
         raise UsageError(f"cannot be read: {error.strerror}.", file=file) from error
     except _NotProtobuf as error:
         raise ForgeError(f"is not an ONNX file: {error}.", file=file, mend=_EXPORT) from error
+    except _WeightsElsewhere as error:
+        raise ForgeError(
+            "keeps its weights in other files; forge takes networks that are one file.",
+            file=file,
+            mend=_EXPORT,
+        ) from error
+
+
+class _WeightsElsewhere(ValueError):
+    """A graph whose weights are in other files."""
 
 
 class _NotProtobuf(ValueError):
@@ -147,6 +182,9 @@ def _metadata(stream: BinaryIO, size: int) -> dict[str, str]:
     graph = False
     for number, length in _fields(stream, size):
         graph = graph or number == _GRAPH
+        kind = _HOLDS["ModelProto"].get(number)
+        if kind is not None:
+            _refuse_other_files(stream, stream.tell() + length, kind)
         if number != _METADATA:
             continue
         if length > _MOST_BYTES:
@@ -166,10 +204,31 @@ def _metadata(stream: BinaryIO, size: int) -> dict[str, str]:
     return entries
 
 
-def _fields(stream: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+def _refuse_other_files(stream: BinaryIO, end: int, kind: str, depth: int = 0) -> None:
+    """Whether all weights are in this file, those of constants, branches and functions too. Others
+    could change without its hash changing, by which results and compiled networks are known; and a
+    stranger's file may name any.
+
+    Args:
+        stream: at the first field of a message.
+        end: of the message.
+        kind: its name in `_HOLDS`.
+        depth: messages around it.
+    """
+    if depth > _DEEPEST:
+        raise _NotProtobuf("its graphs are nested too deep")
+    inside = _HOLDS[kind]
+    for number, length in _fields(stream, end, _MOST_NODES):
+        if number in inside:
+            _refuse_other_files(stream, stream.tell() + length, inside[number], depth + 1)
+        elif number == _ELSEWHERE and kind == "TensorProto":
+            raise _WeightsElsewhere
+
+
+def _fields(stream: BinaryIO, size: int, most: int = _MOST_FIELDS) -> Iterator[tuple[int, int]]:
     """Number and length of each field of bytes, the stream being at the first of them; whatever
     the caller reads of it, the next field is found."""
-    for _ in range(_MOST_FIELDS):
+    for _ in range(most):
         if stream.tell() >= size:
             return
         number, kind = divmod(_varint(stream), 8)

@@ -79,7 +79,7 @@ class SegmentPlan:
         Raises:
             UsageError: a file is missing, the engine does not run such a file, there is no such
                 device, or a package is not installed.
-            ForgeError: its card is not one of ours.
+            ForgeError: its card is not one of ours, or an engine is not the one that it describes.
         """
         engine = engine_of(model, settings.engine)
         weights = weights_file(model, SUFFIXES[engine])
@@ -87,6 +87,9 @@ class SegmentPlan:
             raise UsageError("there is no such checkpoint.", file=model, mend="check --model")
         card = read_onnx_card(weights) if engine == "openvino" else read_card(weights)
         spec = None if engine == "torch" else spec_of(card, weights)
+        sha256 = _sha256(weights)
+        if engine == "tensorrt":
+            check_built(card, sha256, weights)
         precision = _precision(settings.precision, engine, card, weights)
         device = _device(settings.device, engine, weights)
         if device == "cpu" and (settings.compile or settings.graphs):
@@ -100,7 +103,7 @@ class SegmentPlan:
                 "preprocess": dataclasses.asdict(preprocess)}  # fmt: skip
         return cls(
             weights=weights,
-            sha256=_sha256(weights),
+            sha256=sha256,
             model=card.model,
             arguments=card.arguments,
             engine=engine,
@@ -172,6 +175,38 @@ def engine_of(model: Path, asked: Literal["auto"] | EngineName = "auto") -> Engi
             "forge build-engine makes .onnx and .engine files from a checkpoint",
         )
     return found
+
+
+def describes(card: Card, sha256: str) -> bool | None:
+    """Whether a card is that of an engine file; None where it does not say of which it is.
+
+    Args:
+        card: beside an engine.
+        sha256: of the file.
+    """
+    facts: Any = card.built.get("engine")
+    known = facts.get("plan_sha256") if isinstance(facts, dict) else None
+    return None if known is None else bool(known == sha256)
+
+
+def check_built(card: Card, sha256: str, file: Path) -> None:
+    """Whether an engine is the one that its card describes, where the card says so.
+
+    Args:
+        card: of the engine.
+        sha256: of the file.
+        file: for messages.
+
+    Raises:
+        ForgeError: it is another: damaged, cut off, or of another build.
+    """
+    if describes(card, sha256) is False:
+        raise ForgeError(
+            "is not the engine that its .json describes: it is damaged, cut off, or of another "
+            "build.",
+            file=file,
+            mend="build it again with forge build-engine CHECKPOINT --overwrite",
+        )
 
 
 def _check_size(asked: int | None, only: tuple[int, int], file: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forgecli.atomic import atomic_writer, check_output
+from forgecli.atomic import atomic_writer, check_output_folder
 from forgecli.errors import UsageError
 
 Row = Mapping[str, Any]
@@ -93,7 +93,7 @@ class RunFolder:
                 file=self.folder,
                 mend="go on with it by --resume, replace it by --overwrite, or name another folder",
             )
-        check_output(self.folder / ".forge-check", overwrite=True)
+        check_output_folder(self.folder, overwrite=True)
 
     def clear(self) -> None:
         """Remove the files of an earlier run, and nothing else."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from forgecli.errors import ForgeError, UsageError
+from forgecli.segment.checkpoint import refuse_not_finite
 
 _HOLDERS = ("state_dict", "model_state_dict", "model", "network", "weights")
 """Where others keep the weights among other things."""
@@ -44,7 +45,7 @@ def start_from(network: nn.Module, file: Path) -> Fitted:
 
     Raises:
         UsageError: it is missing, or nothing fits.
-        ForgeError: it is damaged, or holds more than tensors.
+        ForgeError: it is damaged, or holds more than tensors, or values that are not finite.
     """
     if not file.is_file():
         raise UsageError("there is no such file.", file=file, mend="check --init-from")
@@ -65,6 +66,9 @@ def start_from(network: nn.Module, file: Path) -> Fitted:
             file=file,
             mend="check --model and --encoder",
         )
+    taken = {id(value) for value in best.values()}
+    fitting = {name: value for name, value in given.items() if id(value) in taken}
+    refuse_not_finite(fitting, file, those="the {} that fit")
     with torch.no_grad():
         for name, value in best.items():
             own[name].copy_(value)

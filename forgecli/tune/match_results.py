@@ -79,14 +79,15 @@ def operating_point(submission: Path) -> dict[str, Any] | None:
     """With which thresholds match made a submission: a fused gate holds for these.
 
     Returns:
-        ``thresholds`` by kind of image, ``false_positive_rate`` (None where a score was asked for)
-        and ``judge_sha256``, from the record of the run beside the submission; None where there is
-        no such record of match.
+        ``thresholds`` by kind of image, ``false_positive_rate`` (None where a score was asked for),
+        ``judge_sha256`` and ``inverted`` (whether it looked for inverted copies too; where the
+        record does not say, it did not), from the record of the run beside the submission; None
+        where there is no such record of match.
     """
     file = submission.with_name(submission.stem + ".run.json")
     try:
         said = json.loads(file.read_text("utf-8"))["detector_settings"]
         names = ("thresholds", "false_positive_rate", "judge_sha256")
-        return {name: said[name] for name in names}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {**{name: said[name] for name in names}, "inverted": bool(said.get("inverted"))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

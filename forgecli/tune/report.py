@@ -55,6 +55,16 @@ def remarks(tuning: Tuning) -> Iterator[str]:
             f"({fused.out_of_fold:.4f} against {fused.baseline.mean():.4f}, standard error "
             f"{fused.standard_error:.4f}): in fused it is silent"
         )
+    if (
+        tuning.thresholds.fused_gate is not None  # else match alone decides, however it is used
+        and tuning.match is not None
+        and tuning.match.operating_point is None
+    ):
+        yield (
+            "beside match's submission there is no NAME.run.json of match that says with which "
+            "thresholds it was made, so forge predict will not notice where match is used with "
+            "others: keep the two files together, and tune again"
+        )
     if tuning.forged.all():
         yield "there are no authentic images: nothing here says how often the network is wrong"
     if grouping.joined == "single sources":

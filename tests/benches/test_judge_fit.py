@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from bench.judge_fit import (
+    calibration,
     fit,
     folds,
     operating_points,
-    probabilities,
     reliability,
     weights,
 )
 from bench.judge_samples import Samples, Searched, SearchedCase, joined
 from bench.judge_trees import BoostedTrees
+from forgecli.match.calibration import Calibration
 from forgecli.match.features import FEATURES
 from forgecli.match.judge import judge_from
 
@@ -39,7 +40,7 @@ def drawn(seed: int = 0, cases: int = 120) -> Samples:
             overlap = np.zeros(count)
             if forged:
                 overlap[0] = 1.0
-                features[0, 0] += 2.5
+                features[0, 0] += 3.5
             kind = "blot" if number % 7 == 3 else "photograph"
             images.append(Searched(features, overlap, forged, kind))
         sources = tuple(mine[: 1 + number % 3])
@@ -128,8 +129,34 @@ def test_thresholds_flag_no_more_than_they_say() -> None:
         operating_points(score[391:], forged[391:], kind[391:])
 
 
-def test_a_probability_is_the_logistic_of_the_line() -> None:
-    np.testing.assert_allclose(
-        probabilities(np.array([-1.0, 0.0, 2.0]), 0.5, 0.25),
-        [1 / (1 + np.exp(-(0.5 * b + 0.25))) for b in (-1.0, 0.0, 2.0)],
-    )
+def test_the_calibration_finds_both_slopes() -> None:
+    random = np.random.default_rng(4)
+    best = random.normal(0.0, 3.0, 30_000)
+    true = Calibration(below=0.2, above=1.5, offset=-0.3)
+    forged = random.random(best.size) < true(best)
+    best[::50] = -np.inf  # nothing was found there
+    found = calibration(best, forged)
+    assert found.below == pytest.approx(true.below, abs=0.08)
+    assert found.above == pytest.approx(true.above, abs=0.15)
+    # Fitted for as many forged images as authentic ones, whatever their share is here.
+    least = best[~forged & np.isfinite(best)]
+    odds = np.log((~forged).sum() / forged.sum())
+    assert found.offset == pytest.approx(true.offset + odds, abs=0.12)
+    assert (found(least) < 0.5).mean() > 0.5
+
+
+def test_a_slope_of_the_wrong_way_round_is_none() -> None:
+    random = np.random.default_rng(5)
+    best = random.normal(0.0, 3.0, 4000)
+    forged = random.random(best.size) < np.where(best > 0, 0.5 + best / 30, 0.5 - best / 30)
+    found = calibration(best, forged)
+    assert min(found.below, found.above) == 0.0
+    assert (np.diff(found(np.linspace(-9, 9, 40))) >= -1e-12).all()
+
+
+def test_evidence_that_says_the_contrary_says_nothing() -> None:
+    random = np.random.default_rng(6)
+    best = random.normal(0.0, 3.0, 4000)
+    forged = random.random(best.size) < 1 / (1 + np.exp(best))
+    found = calibration(best, forged)
+    np.testing.assert_allclose(found(np.array([-9.0, 0.0, 9.0])), 0.5, atol=0.02)

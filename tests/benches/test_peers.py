@@ -11,8 +11,8 @@ import pytest
 
 from bench.limits import decode_only
 from bench.peers import batches_of, good_annotation, notebook_runs
-from bench.predict import times_as_long
 from bench.predict_data import FORMATS, KINDS, draw, drawings, picture, written
+from bench.predict_rates import times_as_long
 from bench.programs import Contender, Ran, run
 from bench.views import files_of, pillow_rgb, shown
 from forgecli.cases.decode import read_picture

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.predict import CHECKPOINT, DECODE, ENGINE, LOADER, NOTEBOOK, OURS, report
+from bench.predict_programs import CHECKPOINT, DECODE, ENGINE, LOADER, NOTEBOOK, OURS
+from bench.predict_rates import report
 from bench.programs import Contender, Ran
 
 MAKE: dict[str, Any] = runpy.run_path(

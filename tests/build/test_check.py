@@ -87,6 +87,22 @@ def test_an_infinite_logit_is_not_good_though_its_probability_is() -> None:
     assert math.isinf(values(found)["probability"])
 
 
+def test_what_gives_no_numbers_is_named() -> None:
+    fine, broken = Linear(), Linear(math.nan)
+
+    def first(found: list[Finding]) -> set[str | None]:
+        return {one.not_finite for one in found if not one.good}
+
+    assert first(against_torch(broken, broken, batches())) == {"network"}
+    assert first(against_torch(fine, broken, batches())) == {"fp32"}
+    assert first(against_full(broken, broken, batches())) == {"fp32"}
+    assert first(against_full(fine, broken, batches())) == {"fp16"}
+    assert first(against_full(fine, Linear(offset=5.0), batches())) == {None}
+    # Infinite in both, and judged by probabilities, which are equal.
+    endless = Linear(offset=math.inf)
+    assert first(against_torch(endless, endless, batches(), searches=True)) == {"network"}
+
+
 def test_the_limits_decide() -> None:
     assert Finding("a", "", limits.LOGITS, limits.LOGITS).good
     assert not Finding("a", "", 1.01 * limits.LOGITS, limits.LOGITS).good

@@ -157,13 +157,14 @@ def test_what_calibrates_does_not_check(
     total: int, images: int, calibrating: int, checking: int
 ) -> None:
     cases = [Case(f"{number:04}", Path(f"{number:04}.png")) for number in range(total)]
-    some, others = shares(cases, images)
+    some, others = shares(cases, images, Path("data"))
     assert (len(some), len(others)) == (calibrating, checking)
     assert not {case.case_id for case in some} & {case.case_id for case in others}
     if total >= 100:
         assert int(some[-1].case_id) > total * 0.8 and int(others[-1].case_id) > total * 0.8
-    with pytest.raises(ForgeError, match="two at least"):
-        shares(cases[:1], 1)
+    with pytest.raises(ForgeError, match=r"two at least\. Got: 1") as raised:
+        shares(cases[:1], 1, Path("data"))
+    assert raised.value.file == Path("data") and "--check" in raised.value.mend
 
 
 def test_calibration_is_what_the_network_sees(tmp_path: Path, dataset: Path) -> None:
@@ -179,5 +180,15 @@ def test_calibration_is_what_the_network_sees(tmp_path: Path, dataset: Path) -> 
     (tmp_path / "bad.png").write_bytes(b"junk")
     bad = [Case("bad", tmp_path / "bad.png")]
     assert list(Calibration(bad, spec, SEEN)) == []
-    with pytest.raises(ForgeError, match="none of the images"):
-        Verdicts.of(source, bad)
+    with pytest.raises(ForgeError, match="none of the 1 images to compare on") as raised:
+        Verdicts.of(source, bad, dataset)
+    assert raised.value.file == dataset and "forge inspect" in raised.value.mend
+
+
+def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "d", 2)
+    for image in (tmp_path / "d/train_images").glob("*/*.png"):
+        image.write_bytes(b"rubbish")
+    with pytest.raises(ForgeError, match="none of the 2 images to calibrate with") as raised:
+        quantised(red_onnx(tmp_path / "a.onnx"), tmp_path / "d")
+    assert raised.value.file == tmp_path / "d" and "forge inspect" in raised.value.mend

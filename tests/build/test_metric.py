@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,12 @@ def test_images_that_cannot_be_used_are_counted(dataset: Path, tmp_path: Path) -
         compare(RedEngine(), RedEngine(), labelled(tmp_path / "d", 8), SEES, FINDS)
 
 
-def test_what_is_no_number_ends_it(dataset: Path) -> None:
-    with pytest.raises(ForgeError, match="not finite"):
-        compare(RedEngine(), Broken(), labelled(dataset, 2), SEES, FINDS)
+def test_what_is_no_number_ends_it_with_what_gave_it(dataset: Path) -> None:
+    half, weights = Broken(), Path("best.safetensors")
+    half.spec = replace(half.spec, precision="fp16")
+    with pytest.raises(ForgeError, match=r"not finite numbers, in FP16 on ") as raised:
+        compare(RedEngine(), half, labelled(dataset, 2), SEES, FINDS, weights=weights)
+    assert raised.value.file == weights and raised.value.mend == "--precision fp32"
+    with pytest.raises(ForgeError, match=r"not finite numbers, in FP32 on ") as raised:
+        compare(Broken(), half, labelled(dataset, 2), SEES, FINDS, weights=weights)
+    assert raised.value.file == weights and "learning rate" in raised.value.mend

@@ -197,7 +197,11 @@ def test_labelled_images_are_looked_at(folder: Path, tmp_path: Path) -> None:
     named = {finding.name: finding for finding in result.findings}
     assert {"score_fp32", "score_fp16", "score_lost", "flags_changed"} <= set(named)
     assert "on 5 images" in named["score_lost"].what
-    assert voice.warnings == ["1 of 6 labelled images cannot be used"]
+    assert voice.warnings == [
+        "1 of 6 labelled images cannot be used: forge inspect says why",
+        "the network flags none of the 5 labelled images, so the metric cannot show what FP16 "
+        "costs: set its thresholds first with forge tune",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +230,53 @@ def test_what_goes_beyond_a_limit_is_refused_unless_forced(
 
 def test_an_overflow_is_refused_even_if_forced(tmp_path: Path) -> None:
     write_simple(tmp_path / "best.safetensors", gain=1e4, inner=100.0)
-    with pytest.raises(ForgeError, match="not finite"):
+    with pytest.raises(ForgeError, match=r"in half precision.* not finite"):
         build(tmp_path, onnx_only=True, force=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "said", "mend"),
+    [("network", "network itself, by torch", "learning rate"), ("fp32", "exported", "export")],
+)
+def test_an_overflow_in_full_precision_is_not_laid_to_half(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, form: check.Form, said: str, mend: str
+) -> None:
+    def overflown(*_: Any, **__: Any) -> list[check.Finding]:
+        return [check.Finding("logits", "difference", float("inf"), 1e-4, form)]
+
+    (folder / "best.onnx").unlink()
+    (folder / "best.fp16.onnx").unlink()
+    monkeypatch.setattr(run, "against_torch", overflown)
+    with pytest.raises(ForgeError, match=f"{said}.* not finite") as caught:
+        build(folder, onnx_only=True, precision="fp32", force=True)
+    assert caught.value.file == folder / "best.safetensors"
+    assert mend in caught.value.mend and "--precision" not in caught.value.mend
+    assert not (folder / "best.onnx").exists()
+
+
+def test_labelled_images_on_which_nothing_is_flagged(folder: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", 2)
+    card = read_card(folder / "best.safetensors")
+    quiet = dataclasses.replace(card, thresholds=Thresholds(gate=1.0))
+    write_card(folder / "best.safetensors", quiet)
+    voice = Listener()
+    build(folder, voice, onnx_only=True, check=tmp_path / "data", check_images=4)
+    (said,) = voice.warnings
+    assert "the network flags none of the 4 labelled images" in said
+
+
+def test_int8_without_its_images_exports_nothing(folder: Path, tmp_path: Path) -> None:
+    for file in folder.glob("*.onnx"):
+        file.unlink()
+    asked = {"onnx_only": True, "precision": "int8"}
+    with pytest.raises(UsageError, match="no such file or folder"):
+        build(folder, check=tmp_path / "nowhere", **asked)
+    write_dataset(tmp_path / "data", 1)
+    (tmp_path / "data/train_images/forged/0.png").unlink()
+    with pytest.raises(ForgeError, match="two at least") as raised:
+        build(folder, check=tmp_path / "data", **asked)
+    assert raised.value.file == tmp_path / "data"
+    assert not list(folder.glob("*.onnx"))
 
 
 def test_int8_is_made_of_the_fp32_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +287,7 @@ def test_int8_is_made_of_the_fp32_file(folder: Path, monkeypatch: pytest.MonkeyP
         return "report"
 
     monkeypatch.setattr("forgecli.build.int8.quantise", quantise)
+    monkeypatch.setattr("forgecli.build.int8.foresee", lambda dataset, images: None)
     settings = {"onnx_only": True, "precision": "int8", "check": folder, "check_images": 5}
     result = build(folder, force=True, tolerance=0.02, **settings)
     assert result.int8 == "report"

@@ -51,6 +51,21 @@ def test_engines_are_in_a_folder(tmp_path: Path) -> None:
         run("--engines", tmp_path / "nowhere")
 
 
+def test_a_folder_without_engines_is_no_good_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        exit_code = 0
+
+        def as_json(self) -> dict[str, int]:
+            return {}
+
+    monkeypatch.setattr("forgecli.doctor.diagnosis.diagnose", lambda files, ask: Nothing())
+    (tmp_path / "best.onnx").write_bytes(b"x")
+    done = CliRunner().invoke(app, ["doctor", "--json", "--engines", str(tmp_path)])
+    assert "there is no .engine file" in done.stderr.replace("\n", " ")
+
+
 @pytest.mark.slow
 def test_a_file_that_does_not_load_ends_it_with_1(tmp_path: Path) -> None:
     file = tmp_path / "x.engine"

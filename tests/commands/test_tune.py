@@ -226,9 +226,38 @@ def test_fused_takes_what_match_misses(
     assert told["fused"]["score"] == pytest.approx((10 + 19 + 8) / 40, abs=0.01)
     assert 0 < told["thresholds"]["fused_gate"] < 1
     assert read_card(model).thresholds.fused_gate == told["thresholds"]["fused_gate"]
+    # Without the record of match's run nobody can tell later that match is used otherwise.
+    assert told["fused"]["operating_point_of_match"] is None
+    assert "there is no NAME.run.json of match" in " ".join(result.stderr.split())
+    point = {"thresholds": {"all": 0.9}, "false_positive_rate": 0.01, "judge_sha256": "ab",
+             "inverted": False}  # fmt: skip
+    record = {"detector_settings": point}
+    submission.with_name("match.run.json").write_text(json.dumps(record), encoding="utf-8")
+    known = run(dataset, "--model", model, "--json", "--fused", submission)
+    assert json.loads(known.stdout)["fused"]["operating_point_of_match"] == point
+    assert "NAME.run.json" not in known.stderr
     again = run(dataset, "--model", model)
     assert "taken out" in again.stderr
     assert read_card(model).thresholds.fused_gate is None
+
+
+def test_how_match_was_used_is_not_asked_where_the_network_is_silent(
+    dataset: Path, model: Path, run: Run, tmp_path: Path
+) -> None:
+    """Match is right everywhere: there is no gate, so none that would hold elsewhere or not."""
+    submission = tmp_path / "match.csv"
+    rows = [("case_id", "annotation")]
+    for case in discover([dataset], id_from="path"):
+        masks = [] if case.mask is None else read_mask(case.mask, (SIDE, SIDE))[0]
+        text = annotation_to_text([encode(mask) for mask in masks]) if len(masks) else "authentic"
+        rows.append((case.case_id, text))
+    with submission.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    result = run(dataset, "--model", model, "--fused", submission)
+    assert result.exit_code == 0, result.output
+    assert read_card(model).thresholds.fused_gate is None
+    assert "in fused it is silent" in " ".join(result.stderr.split())
+    assert "NAME.run.json" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from forgecli.doctor import models
 from forgecli.doctor.ask import Answer
 from forgecli.doctor.models import engine_files, judge_model, mismatch_here
 from forgecli.doctor.verdicts import Verdict
-from forgecli.segment.checkpoint import Card, write_card
+from forgecli.errors import ForgeError
+from forgecli.segment.checkpoint import Card, load_checkpoint, save_checkpoint, write_card
+from forgecli.segment.models.registry import build
 from tests.segment.checkpoints import write_checkpoint
 
 WAYS = {
@@ -61,6 +66,75 @@ def test_a_damaged_checkpoint(tmp_path: Path, damage: str) -> None:
     verdict = judge_model(file, WAYS, fits)
     assert not verdict.runs
     assert verdict.broken
+
+
+KINDS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_checkpoint_of_a_training_that_diverged(
+    tmp_path: Path, value: float, kind: torch.dtype
+) -> None:
+    """In the words in which `forge predict` refuses it."""
+    network = build("simple-cnn").to(kind)
+    name, weights = list(network.named_parameters())[2]
+    with torch.no_grad():
+        weights.view(-1)[-1] = value
+    file = tmp_path / "best.safetensors"
+    save_checkpoint(file, network, Card("simple-cnn"))
+    verdict = judge_model(file, WAYS, fits)
+    assert not verdict.runs and verdict.broken
+    with pytest.raises(ForgeError) as said:
+        load_checkpoint(file)
+    assert name in verdict.why
+    assert (verdict.why, verdict.mend) == (said.value.what.rstrip("."), said.value.mend)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_largest_and_the_smallest_numbers_are_numbers(
+    tmp_path: Path, kind: torch.dtype
+) -> None:
+    network = build("simple-cnn").to(kind)
+    weights = next(network.parameters()).data.view(-1)
+    facts = torch.finfo(kind)
+    weights[:4] = torch.tensor([facts.max, facts.min, facts.tiny, 0], dtype=kind)
+    save_checkpoint(tmp_path / "best.safetensors", network, Card("simple-cnn"))
+    assert judge_model(tmp_path / "best.safetensors", WAYS, fits).runs
+
+
+def test_values_that_are_not_finite_far_into_a_tensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_AT_ONCE", 7)
+    file = write_checkpoint(tmp_path / "best.safetensors")
+    assert judge_model(file, WAYS, fits).runs
+    content = bytearray(file.read_bytes())
+    content[-4:] = b"\x00\x00\x80\x7f"
+    file.write_bytes(content)
+    assert "in 1 of its" in judge_model(file, WAYS, fits).why
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": {"dtype": "F32", "data_offsets": [0, 3]}},
+        {"a": {"dtype": [], "data_offsets": [0, 3]}},
+        {"a": {"data_offsets": [0, 3]}},
+        {"a": {"dtype": "F32", "data_offsets": ["x", 3]}},
+        {"a": {"dtype": "F32", "data_offsets": [float("inf"), 3]}},
+        {"a": {"dtype": "F32", "data_offsets": [0, float("inf")]}},
+        {"a": {"dtype": "F32", "data_offsets": [0, float("nan")]}},
+        [],
+        "",
+    ],
+)
+def test_a_header_that_makes_no_sense(tmp_path: Path, header: object) -> None:
+    file = write_checkpoint(tmp_path / "best.safetensors")
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + b"abc")
+    verdict = judge_model(file, WAYS, fits)
+    assert not verdict.runs and "damaged" in verdict.why
 
 
 def test_an_onnx_that_is_none(tmp_path: Path) -> None:
@@ -118,3 +192,29 @@ def test_the_machine_is_compared_with_the_facts() -> None:
     assert "1.6" in (compare({**FACTS, "version": "1.6"}) or "")
     assert "12.0" in (compare({**FACTS, "capabilities": [120]}) or "")
     assert "not installed" in (compare({**FACTS, "flavor": "tensorrt"}) or "")
+
+
+def test_an_engine_that_is_damaged(tmp_path: Path) -> None:
+    """Said whether or not this machine could run it."""
+    facts = {**FACTS, "plan_sha256": hashlib.sha256(b"plan").hexdigest()}
+    file = engine(tmp_path, facts)
+    assert judge_model(file, WAYS, fits).runs
+    file.write_bytes(b"pla")
+    none = Verdict("tensorrt-rtx", False, "no NVIDIA driver")
+    for ways in (WAYS, {**WAYS, "tensorrt-rtx": none}):
+        verdict = judge_model(file, ways, fits)
+        assert not verdict.runs and verdict.broken
+        assert "damaged" in verdict.why and not verdict.why.endswith(".")
+
+
+@pytest.mark.parametrize("capabilities", [["8.9"], [None], [8.9], "89", {"89": 1}])
+def test_facts_that_make_no_sense(tmp_path: Path, capabilities: object) -> None:
+    answers = {
+        "cupy": Answer(True, True, facts={"gpus": []}),
+        "tensorrt": Answer(False),
+        "tensorrt_rtx": Answer(True, True, facts={"version": "1.7"}),
+    }
+    file = engine(tmp_path, {**FACTS, "capabilities": capabilities})
+    verdict = judge_model(file, WAYS, mismatch_here(answers))
+    assert not verdict.runs
+    assert "do not say what it was built for" in verdict.why

@@ -77,3 +77,6 @@ def test_what_fits() -> None:
     several = {**FACTS, "capabilities": [80, 90]}
     assert mismatch(several, HERE) is None
     assert mismatch({}, HERE) is not None
+    for nothing in ([], ()):
+        said = mismatch({**FACTS, "capabilities": nothing}, HERE)
+        assert said is not None and "do not say what it was built for" in said

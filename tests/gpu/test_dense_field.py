@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.gpu_match import Sides, drawn
+from bench.dense_sides import Sides, drawn
 from kernels import coherence, zernike
 from kernels.cuda.dense import DenseOnDevice
 from kernels.field import Field

@@ -134,6 +134,19 @@ def test_the_flood_starts_within_three_pixels(away: int, area: int) -> None:
     assert extent(image, image, match, radius=9, window=3, threshold=0.99)[0, AREA] == area
 
 
+@pytest.mark.parametrize("radius", [6, 7, 14, 15, 30, 31])
+def test_neighbourhoods_about_as_wide_as_a_power_of_two(radius: int) -> None:
+    """The flood counts pixels in rows of such a length."""
+    image = np.tile(texture((90, 90), seed=3), (1, 2))
+    image[:, 90:] += np.random.default_rng(1).normal(0, 12, (90, 90))  # with holes in it
+    match = match_of((45, 45), (135, 45), np.eye(2))
+    found = extent(image, image, match, radius=radius, window=3, threshold=0.8)[0]
+    expected, closest = plain_extent(image, image, match[0], radius, 3, 0.8)
+    assert closest > 1e-5
+    assert 0 < found[AREA] == expected[AREA] < (2 * radius + 1) ** 2
+    np.testing.assert_allclose(found[[CORRELATION, REACH]], expected[[CORRELATION, REACH]], 1e-4)
+
+
 def test_a_copy_that_fills_the_neighbourhood_reaches_its_border() -> None:
     image = np.tile(texture((80, 80), seed=3), (1, 2))
     row = extent(image, image, match_of((40, 40), (120, 40), np.eye(2)), radius=20)[0]

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from forgecli.detection import Criterion, Detection, Picture, Status
+from forgecli.match.calibration import Calibration
 from forgecli.match.detector import MatchDetector
 from forgecli.match.judge import Judge, Tree
 from forgecli.match.operating import OperatingPoints
@@ -136,7 +137,7 @@ def test_threads_do_not_change_what_is_found(detector: MatchDetector) -> None:
 def a_judge_that_says(value: float) -> Judge:
     nodes: NDArray[np.int64] = np.array([-1])
     leaf = Tree(nodes, np.zeros(1), nodes, nodes, np.array([value]))
-    return Judge(0.0, (leaf,), 1.0, 0.0)
+    return Judge(0.0, (leaf,), Calibration(1.0, 1.0, 0.0))
 
 
 @pytest.mark.parametrize(("value", "flagged"), [(-5.0, False), (-0.3, False), (5.0, True)])
@@ -189,7 +190,7 @@ def test_the_best_pair_of_a_flagged_image_counts_under_any_threshold() -> None:
 
 def test_a_detection_names_kind_threshold_and_rate() -> None:
     points = OperatingPoints((0.01, 0.1), {"all": (0.9, 0.8), "blot": (0.95, 0.7)}, {})
-    judge = Judge(base=-9.0, trees=(), slope=1.0, offset=0.0, points=points)
+    judge = Judge(base=-9.0, trees=(), calibration=Calibration(1.0, 1.0, 0.0), points=points)
     pixels = np.random.default_rng(4).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     by_rate = MatchDetector(MatchSettings(false_positive_rate=0.1), judge)
     assert by_rate.criterion("blot") == Criterion("blot", 0.7, 0.1)

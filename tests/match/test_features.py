@@ -40,3 +40,19 @@ def test_correlations_are_those_of_the_warped_bands(off: float) -> None:
     assert found["levels"] == pytest.approx(np.log(levels))
     assert (fine > 0.6) == (off == 0)
     assert (found["drop_fine"] > 0.15) == (off == 0)
+
+
+def test_a_region_is_measured_in_the_window_that_it_fills() -> None:
+    """Whatever the window it grew in, the statistics are the same."""
+    disc = mask_of_disc(SHAPE, (60, 60), 18)
+    affine = np.array([[1.0, 0, 70], [0, 1.0, 20]])
+    bands = bands_of(photograph(cells(SHAPE, 5, 30), noise=1))
+    flat = flat_pixels(bands)
+    found = []
+    for window in (Window(42, 42, 79, 79), Window(0, 0, SHAPE[1], SHAPE[0])):
+        mask = disc[window.top : window.bottom, window.left : window.right]
+        first = Placed(window, np.ascontiguousarray(mask))
+        second = warp_mask(first, affine, SHAPE)
+        candidate = Candidate(first, second, affine, support=5, rivals=2, rank_score=1.0)
+        found.append(measure(bands, candidate, flat))
+    np.testing.assert_array_equal(found[0], found[1])

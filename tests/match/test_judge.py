@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forgecli.match.calibration import Calibration
 from forgecli.match.features import FEATURES
 from forgecli.match.judge import Judge, Tree, default_judge, judge_from
 
@@ -78,8 +79,7 @@ def document(trees: list[Node]) -> dict[str, Any]:
         "features": list(FEATURES),
         "base": -1.5,
         "trees": [flat(tree) for tree in trees],
-        "slope": 0.8,
-        "offset": 0.3,
+        "calibration": {"below": 0.8, "above": 0.8, "offset": 0.3},
         "prior": 0.5,
         "operating_points": {
             "rates": [0.01, 0.1],
@@ -139,7 +139,7 @@ def test_no_candidates() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_probability_stays_within_bounds_for_any_evidence() -> None:
-    judge = Judge(base=0.0, trees=(), slope=1.0, offset=0.0)
+    judge = Judge(base=0.0, trees=(), calibration=Calibration(1.0, 1.0, 0.0))
     probability = judge.probability(np.array([-1e5, -50.0, 0.0, 50.0, 1e5]))
     assert probability[2] == 0.5
     assert ((probability >= 0) & (probability <= 1)).all()
@@ -148,7 +148,7 @@ def test_probability_stays_within_bounds_for_any_evidence() -> None:
 
 @given(st.floats(0.001, 0.999), st.floats(0.01, 0.99))
 def test_another_prior_moves_the_odds_and_nothing_else(score: float, prior: float) -> None:
-    judge = Judge(base=0.0, trees=(), slope=1.0, offset=0.0)
+    judge = Judge(base=0.0, trees=(), calibration=Calibration(1.0, 1.0, 0.0))
     there = judge.at_prior(np.array([score]), prior)[0]
     odds = score / (1 - score) * prior / (1 - prior)
     assert there == pytest.approx(odds / (1 + odds))
@@ -178,7 +178,8 @@ def test_a_judge_of_other_features_is_refused(change: str) -> None:
 
 def test_the_judge_that_comes_with_forge_can_be_read() -> None:
     judge = default_judge()
-    assert judge.slope > 0
+    assert min(judge.calibration.below, judge.calibration.above) >= 0
+    assert judge.calibration.above > 0
     assert 0 < judge.prior < 1
     assert judge.points is not None and judge.points.rates[0] <= 0.01 <= judge.points.rates[-1]
     assert len(judge.trees) > 0

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from forgecli.match.keypoints import Keypoints, find_keypoints, upscale_factor
+from forgecli.match.keypoints import Keypoints, find_keypoints, most_keypoints, upscale_factor
 from forgecli.match.settings import MatchSettings
 from tests.match.pictures import cells, mask_of_disc, tissue
 
@@ -59,19 +59,56 @@ def test_to_mirror_twice_changes_nothing() -> None:
     [((1024, 700), 1), ((1023, 1023), 2), ((512, 512), 2), ((300, 511), 3), ((40, 60), 4)],
 )
 def test_small_pictures_are_enlarged(shape: tuple[int, int], factor: int) -> None:
-    settings = MatchSettings(upscale_below=1024, max_upscale=4)
+    settings = MatchSettings(upscale_below=1024, max_upscale=4, halve_above=2000)
     assert upscale_factor(shape, settings) == factor
+
+
+@pytest.mark.parametrize(
+    ("shape", "factor"), [((900, 901), 0.5), ((1, 901), 0.5), ((900, 900), 1), ((300, 300), 2)]
+)
+def test_large_pictures_are_halved(shape: tuple[int, int], factor: float) -> None:
+    settings = MatchSettings(upscale_below=400, max_upscale=2, halve_above=900)
+    assert upscale_factor(shape, settings) == factor
+
+
+@pytest.mark.parametrize("shape", [(120, 150), (121, 150), (120, 151), (121, 151)])
+def test_points_of_a_halved_picture_are_in_its_own_pixels(shape: tuple[int, int]) -> None:
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    grey = 60 + 150 * np.exp(-((x - 81.0) ** 2 + (y - 73.0) ** 2) / (2 * 8.0**2))
+    found = keypoints_of(grey, MatchSettings(halve_above=100))
+    away = np.abs(found.points - (81.0, 73.0)).max(axis=1)
+    assert (
+        away.min() < 0.7
+    )  # OpenCV's doubling moves points by a quarter of its pixels, here a half
+    assert found.sizes[away.argmin()] == pytest.approx(15, rel=0.2)
+
+
+def test_a_halved_picture_has_fewer_keypoints_where_it_may_have_them() -> None:
+    grey = tissue((161, 201), seed=1)
+    usable = mask_of_disc((161, 201), (70, 60), 40)
+    whole = find_keypoints(grey.astype(np.float32), usable, PLAIN)
+    half = find_keypoints(
+        grey.astype(np.float32), usable, MatchSettings(upscale_below=1, halve_above=100)
+    )
+    assert 20 < len(half) < 0.6 * len(whole)
+    # The mask is halved too, and a keypoint lies on the nearest of its pixels.
+    assert np.hypot(*(half.points - (70, 60)).T).max() < 40 + 2
+
+
+@pytest.mark.parametrize("shape", [(1, 120), (120, 1), (2, 121)])
+def test_a_strip_may_be_halved(shape: tuple[int, int]) -> None:
+    assert len(keypoints_of(np.full(shape, 90.0), MatchSettings(halve_above=100))) == 0
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 def test_points_are_in_pixels_of_the_picture_whatever_the_enlargement(factor: int) -> None:
     """Around a spot that is symmetric the keypoint lies at its middle."""
     y, x = np.mgrid[:80, :80]
-    grey = 60 + 150 * np.exp(-((x - 41.0) ** 2 + (y - 33.0) ** 2) / (2 * 4.0**2))
+    grey = 60 + 150 * np.exp(-((x - 41.2) ** 2 + (y - 33.3) ** 2) / (2 * 4.0**2))
     settings = MatchSettings(upscale_below=80 * factor, max_upscale=factor)
     assert upscale_factor(grey.shape, settings) == factor
     found = keypoints_of(grey, settings)
-    away = np.abs(found.points - (41.0, 33.0)).max(axis=1)
+    away = np.abs(found.points - (41.2, 33.3)).max(axis=1)
     assert away.min() < 0.35
     assert found.sizes[away.argmin()] == pytest.approx(7.5, rel=0.2)  # twice the blob's scale
 
@@ -102,6 +139,12 @@ def test_the_strongest_are_kept() -> None:
     few = keypoints_of(grey, MatchSettings(upscale_below=1, max_keypoints=50))
     assert len(few) == 50
     assert np.mean(few.points[:, 0] < 120) > 0.9
+
+
+def test_larger_pictures_have_more_by_the_root_of_their_area() -> None:
+    settings = MatchSettings(max_keypoints=100)
+    counts = [most_keypoints(shape, settings) for shape in ((1, 1), (1000, 1000), (2000, 4500))]
+    assert counts == [100, 100, 300]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (30, 30)])

@@ -155,7 +155,7 @@ def test_evidence_has_a_line_per_image(tmp_path: Path) -> None:
     assert flag["instances"][0]["regions"][1] == {"area": 64, "box": [30, 20, 38, 28]}
     assert flag["pairs"][0] == {
         "instance": 0, "first": 0, "second": 1, "affine": [[1, 0, 26], [0, 1, 16]],
-        "mirrored": False, "inliers": 42, "correlation": 0.97,
+        "mirrored": False, "inverted": False, "inliers": 42, "correlation": 0.97,
     }  # fmt: skip
     assert flag["pairs"][1]["correlation"] is None  # JSON has no NaN
     assert lines[3]["flagged"] is False and lines[3]["instances"]

@@ -67,6 +67,17 @@ def test_what_flags_from_the_same_scores_is_the_same(model: Path) -> None:
     assert len(fused(model, threshold=0.7).warnings) == 1
 
 
+def test_a_search_for_inverted_copies_is_another_match(model: Path) -> None:
+    point = tuned_beside(model, threshold=0.7)
+    inverted = {"match": {"inverted": True}}
+    (said,) = fused(model, inverted, threshold=0.7).warnings
+    assert "at the score 0.7 without --inverted, and here match is at the score 0.7 with it" in said
+    write(model, {**point, "inverted": True})
+    assert not fused(model, inverted, threshold=0.7).warnings
+    (said,) = fused(model, threshold=0.7).warnings
+    assert "with --inverted, and here match is at the score 0.7 without it" in said
+
+
 def test_another_judge_is_said(model: Path) -> None:
     point = tuned_beside(model)
     others = {kind: score - 0.01 for kind, score in point["thresholds"].items()}

@@ -147,3 +147,41 @@ def test_what_is_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_card(tmp_path / "a.safetensors", Card("x", metrics={"dice": float("nan")}))
     assert json.loads(before) == json.loads((tmp_path / "a.json").read_text())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    """As a training that diverged leaves them: such a network finds nothing, and says nothing."""
+    network = build("simple-cnn")
+    name, weights = list(network.named_parameters())[-1]
+    with torch.no_grad():
+        weights.view(-1)[0] = value
+    save_checkpoint(tmp_path / "a.safetensors", network, Card("simple-cnn"))
+    with pytest.raises(ForgeError, match=r"not finite numbers, in 1 of its \d+ tensors") as caught:
+        load_checkpoint(tmp_path / "a.safetensors")
+    assert name in caught.value.what
+    assert caught.value.file == tmp_path / "a.safetensors" and caught.value.mend
+
+
+def test_a_card_that_is_a_link_to_nowhere_is_missing_and_not_misspelled(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    save_checkpoint(file, build("simple-cnn"), Card("simple-cnn"))
+    (tmp_path / "a.json").rename(tmp_path / "moved.json")
+    try:
+        (tmp_path / "a.json").symlink_to(tmp_path / "nowhere.json")
+    except OSError:
+        pytest.skip("no links on this system")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_checkpoint(file)
+
+
+@pytest.mark.parametrize("other", ["a.JSON", "A.json"])
+def test_a_card_whose_name_has_another_case(tmp_path: Path, other: str) -> None:
+    file = tmp_path / "a.safetensors"
+    save_checkpoint(file, build("simple-cnn"), Card("simple-cnn"))
+    (tmp_path / "a.json").rename(tmp_path / other)
+    if (tmp_path / "a.json").exists():
+        pytest.skip("this file system does not tell the case of letters")
+    with pytest.raises(UsageError, match=f"is named {other} here") as caught:
+        load_checkpoint(file)
+    assert caught.value.mend == f"rename {other} to a.json"

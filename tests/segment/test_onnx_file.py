@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,12 +62,14 @@ def test_of_a_key_that_is_there_twice_the_last_counts(tmp_path: Path) -> None:
 
 
 def test_weights_are_skipped_however_many(tmp_path: Path) -> None:
-    """A graph of 3 GB, of which nothing is on the disk."""
+    """A graph with a tensor of 3 GB, of which nothing is on the disk."""
     size = 3 << 30
     file = tmp_path / "a.onnx"
     pair = b"\x0a\x01k\x12\x01v"
+    tensor = b"\x4a" + varint(size)
+    weights = b"\x2a" + varint(len(tensor) + size) + tensor
     with file.open("wb") as stream:
-        stream.write(b"\x3a" + varint(size))
+        stream.write(b"\x3a" + varint(len(weights) + size) + weights)
         stream.seek(size, 1)
         stream.write(b"\x72" + varint(len(pair)) + pair)
     assert metadata(file) == {"k": "v"}
@@ -175,3 +179,93 @@ def test_other_readers_of_cards_are_not_changed(tmp_path: Path) -> None:
         read_card(file)
     write_card(file, card_inside(file))
     assert read_card(file) == card_inside(file) and card_file(file).name == "a.json"
+
+
+def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
+    """They could change while the file, by whose hash results are known, stays as it is."""
+    model = onnx.load_from_string(WHOLE)
+    onnx.save_model(model, tmp_path / "a.onnx", save_as_external_data=True, location="a.data",
+                    size_threshold=0)  # fmt: skip
+    assert (tmp_path / "a.data").stat().st_size
+    with pytest.raises(ForgeError, match="keeps its weights in other files") as raised:
+        read_onnx_card(tmp_path / "a.onnx")
+    assert raised.value.file == tmp_path / "a.onnx" and raised.value.mend
+
+
+FAR = onnx.TensorProto(
+    name="far", data_type=onnx.TensorProto.FLOAT, dims=[1],
+    data_location=onnx.TensorProto.EXTERNAL,
+    external_data=[onnx.StringStringEntryProto(key="location", value="a.data")],
+)  # fmt: skip
+NEAR = onnx.numpy_helper.from_array(np.ones(3, np.float32), "near")
+
+
+def holding(where: str, tensor: onnx.TensorProto) -> onnx.ModelProto:
+    """The network with one tensor more, at a place where one may be."""
+    model = onnx.load_from_string(WHOLE)
+    sparse = onnx.SparseTensorProto(values=tensor, indices=NEAR, dims=[1])
+    branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+    attributes: dict[str, dict[str, Any]] = {
+        "value": {"t": tensor},
+        "values": {"tensors": [NEAR, tensor]},
+        "branch": {"g": branch},
+        "branches": {"graphs": [branch]},
+        "sparse": {"sparse_tensor": sparse},
+        "indices": {"sparse_tensor": onnx.SparseTensorProto(values=NEAR, indices=tensor)},
+        "sparses": {"sparse_tensors": [sparse]},
+    }
+    if where in attributes:
+        attribute = onnx.AttributeProto(name="a", **attributes[where])
+        model.graph.node.append(onnx.NodeProto(op_type="Constant", attribute=[attribute]))
+    elif where == "sparse initializer":
+        model.graph.sparse_initializer.append(sparse)
+    elif where == "training":
+        model.training_info.append(onnx.TrainingInfoProto(algorithm=branch))
+    else:
+        attribute = onnx.AttributeProto(name="a", t=tensor)
+        node = onnx.NodeProto(op_type="Constant", attribute=[attribute])
+        parts = {"node": [node]} if where == "function" else {"attribute_proto": [attribute]}
+        model.functions.append(onnx.FunctionProto(name="f", **parts))
+    return model
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["value", "values", "branch", "branches", "sparse", "indices", "sparses", "sparse initializer",
+     "training", "function", "default of a function"],
+)  # fmt: skip
+def test_weights_in_other_files_are_refused_wherever_they_are(tmp_path: Path, where: str) -> None:
+    read_onnx_card(written(tmp_path, holding(where, NEAR).SerializeToString()))
+    with pytest.raises(ForgeError, match="keeps its weights in other files"):
+        read_onnx_card(written(tmp_path, holding(where, FAR).SerializeToString()))
+
+
+def test_graphs_in_graphs_without_an_end_are_refused(tmp_path: Path) -> None:
+    content = b""
+    for _ in range(60):  # a graph with a node with an attribute with a graph
+        for tag in (b"\x32", b"\x2a", b"\x0a"):
+            content = tag + varint(len(content)) + content
+    with pytest.raises(ForgeError, match="nested too deep"):
+        read_onnx_card(written(tmp_path, b"\x3a" + varint(len(content)) + content))
+
+
+def test_a_card_beside_it_that_is_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    file = write_onnx(tmp_path / "a.onnx")
+    try:
+        card_file(file).symlink_to(tmp_path / "nowhere.json")
+    except OSError:
+        pytest.skip("no links on this system")
+    with pytest.raises(UsageError, match="cannot be read") as raised:
+        read_onnx_card(file)
+    assert raised.value.file == tmp_path / "a.json"
+
+
+def test_a_card_beside_it_whose_name_has_another_case(tmp_path: Path) -> None:
+    """Else thresholds that a user believes in would not count, without a word."""
+    file = write_onnx(tmp_path / "a.onnx")
+    write_card(file, exported_card(thresholds=Thresholds(0.9)))
+    card_file(file).rename(tmp_path / "a.JSON")
+    if card_file(file).exists():
+        pytest.skip("this file system does not tell the case of letters")
+    with pytest.raises(UsageError, match=r"is named a\.JSON here"):
+        read_onnx_card(file)

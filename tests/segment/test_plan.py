@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from multiprocessing.reduction import ForkingPickler
@@ -13,7 +14,7 @@ import pytest
 
 from engines.base import Spec
 from forgecli.errors import ForgeError, UsageError
-from forgecli.segment.checkpoint import card_file, write_card
+from forgecli.segment.checkpoint import card_file, read_card, write_card
 from forgecli.segment.onnx_file import card_inside
 from forgecli.segment.plan import SegmentPlan
 from forgecli.segment.preprocess import Preprocess
@@ -131,6 +132,19 @@ def test_an_engine_file_without_a_gpu_or_what_it_needs(
     with pytest.raises(UsageError, match="CuPy") as raised:
         planned(file)
     assert "forgecli[gpu]" in raised.value.mend
+
+
+@pytest.mark.parametrize("plan", [b"pl", b"", b"nalp", b"plan of another build"])
+def test_an_engine_that_is_not_the_one_its_card_describes(tmp_path: Path, plan: bytes) -> None:
+    """Found before a GPU is asked for, and before a wrong network is run with these thresholds."""
+    file = write_engine(tmp_path / "a.engine")
+    card = read_card(file)
+    card.built["engine"]["plan_sha256"] = hashlib.sha256(b"plan").hexdigest()
+    write_card(file, card)
+    file.write_bytes(plan)
+    with pytest.raises(ForgeError, match=r"not the engine that its \.json describes") as raised:
+        planned(file)
+    assert raised.value.file == file and "build-engine" in raised.value.mend
 
 
 def test_an_engine_file_whose_card_says_too_little(tmp_path: Path) -> None:

@@ -99,3 +99,17 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ForgeError, match="holds a list"):
         start_from(Tiny(), tmp_path / "list.pt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged(tmp_path: Path, value: float) -> None:
+    """Found before the training makes its folder and its first step."""
+    network = Tiny()
+    tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    next(iter(tensors.values())).view(-1)[0] = value
+    save_file(tensors, tmp_path / "a.safetensors")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(ForgeError, match=r"not finite numbers, in 1 of the \d+ that fit"):
+        start_from(network, tmp_path / "a.safetensors")
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, before[name])

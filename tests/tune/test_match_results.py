@@ -18,10 +18,17 @@ def test_the_operating_point_is_that_of_the_record(tmp_path: Path) -> None:
     said = {"thresholds": {"all": 0.9, "blot": 0.95}, "false_positive_rate": 0.01}
     settings = {**said, "judge_sha256": "ab", "member_threshold": 0.6}
     record.write_text(json.dumps({"detector_settings": settings}))
-    assert operating_point(submission) == {**said, "judge_sha256": "ab"}
+    expected = {**said, "judge_sha256": "ab", "inverted": False}
+    assert operating_point(submission) == expected, "of a record that does not say"
+    for inverted in (False, True):
+        record.write_text(json.dumps({"detector_settings": {**settings, "inverted": inverted}}))
+        assert operating_point(submission) == {**expected, "inverted": inverted}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"detector_settings": {"gate": 1}}', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"detector_settings": []}', '{"detector_settings": {"gate": 1}}', "\udcff"],
+)
 def test_another_record_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert operating_point(tmp_path / "m.csv") is None

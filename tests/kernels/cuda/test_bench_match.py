@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bench import gpu, gpu_match, gpu_parts
-from bench.gpu_match import Sides, compared, drawn, measured
+from bench.dense_sides import MOST_UNEQUAL, Sides, drawn
+from bench.gpu_match import compared, measured
 from bench.gpu_stages import figure, label, show
 from kernels import coherence
 from tests.kernels.cuda.host import HostDevice, needs_compiler
@@ -24,7 +25,7 @@ def test_every_stage_is_compared_and_timed() -> None:
         assert record["cpu_milliseconds"] > 0
         assert record["gpu_milliseconds"] > 0
         assert 20 < record["gpu_bytes_per_pixel"] < 60
-        assert record["seeds_unequal"] <= gpu_match.MOST_UNEQUAL
+        assert record["seeds_unequal"] <= MOST_UNEQUAL
     shown = show(results).splitlines()
     assert shown[0] == "host"
     assert [line.split("  ")[0] for line in shown[4:]] == [f"96 x 96: {name}" for name in STAGES]
@@ -36,7 +37,7 @@ def test_a_wrong_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     sides.check()
     one_more: Any = lambda field, **how: right(field, **how) + 1  # noqa: E731
     right = coherence.agreeing
-    monkeypatch.setattr("bench.gpu_match.coherence.agreeing", one_more)
+    monkeypatch.setattr("bench.dense_sides.coherence.agreeing", one_more)
     with pytest.raises(SystemExit, match="disagrees with the CPU: counts differ"):
         sides.check()
 
@@ -73,7 +74,7 @@ def test_wrong_energies_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_compiler
 def test_a_wrong_seeding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.gpu_match.morton_cuda.curves", lambda orders, seed: np.zeros(
+    monkeypatch.setattr("bench.dense_sides.morton_cuda.curves", lambda orders, seed: np.zeros(
         (orders, 17, 6), np.float32
     ))  # fmt: skip
     with pytest.raises(SystemExit, match="of the seeds differ"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kernels.affine_map import mark_outside
 from kernels.correlate import refine
 from kernels.cuda import local_correlation as local_correlation_cuda
-from kernels.cuda import moved, nearest, verification
+from kernels.cuda import moved, nearest, verification, windows
 from kernels.cuda.correlate import starts_of
 from kernels.cuda.device import Device
 from kernels.cuda.verification import Verification
@@ -338,7 +338,7 @@ def test_views_are_those_of_opencv(
         middle, goal = np.array([45.0, 35.0]), random.uniform((20, 15), (70, 55))
         affines.append(np.column_stack((matrix, goal - matrix @ middle)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "PIXELS", 2000)
+        patch.setattr(windows, "PIXELS", 2000)
         found = Verification(device).view_correlations(
             image, np.array(boxes), np.array(affines), side
         )
@@ -429,7 +429,7 @@ def test_windows_and_regions_in_parts(device: Device, monkeypatch: pytest.Monkey
     whole, parts = Verification(device), Verification(device)
     views = whole.view_correlations(image, boxes, maps, 7)
     places = whole.region_correlations(image, regions, maps * 0.5, moves)
-    monkeypatch.setattr(verification, "MOST", 3)
+    monkeypatch.setattr(windows, "MOST", 3)
     monkeypatch.setattr(local_correlation_cuda, "MOST", 3)
     monkeypatch.setattr(moved, "MOST", 3)
     for ours, theirs in zip(
