@@ -4,7 +4,7 @@ Forgeries are made from the images to fit on (`bench.sources`); each is searched
 authentic twin, and so are authentic images of every kind. Boosted trees are fitted to what is a
 copy among the candidates. The image score is calibrated on out-of-fold sums, and so are the
 thresholds by false-positive rate and kind of image. Sources are put into folds first, and each
-forgery is made from those of one fold; those with dust on the optics are left out of the fit.
+forgery is made from those of one fold; those made of images with dust on the optics are left out.
 Writes forgecli/match/judge.json and prints what it is worth. With --samples, what was searched is
 kept as it grows: a run that was stopped goes on, and the next fit takes a minute. Samples of other
 settings, features or source images are refused.
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=TARGET)
     asked = parser.parse_args()
     samples = collect(asked.forgeries, asked.per_kind, asked.seed, asked.workers, asked.samples)
-    document = fit(samples.without(DUSTY))
+    document = fit(samples.without_forgeries_of(DUSTY))
     text = json.dumps(document, separators=(",", ":"))
     asked.output.write_text(text + "\n", encoding="utf-8")
     print(report(document))

@@ -105,9 +105,13 @@ class Samples:
             for case, task in enumerate(self.task)
         ]  # fmt: skip
 
-    def without(self, sources: Collection[str]) -> Samples:
-        """The cases that none of these sources is in."""
-        return joined(case for case in self.cases() if not set(case.sources) & set(sources))
+    def without_forgeries_of(self, sources: Collection[str]) -> Samples:
+        """All cases but the forgeries, and their twins, that were made of one of these sources."""
+        return joined(
+            case
+            for case in self.cases()
+            if not set(case.sources) & set(sources) or not any(i.forged for i in case.images)
+        )
 
     def write(self, path: Path, made_with: Mapping[str, str]) -> None:
         """Keep them, as an .npz without pickle. A file that is there is replaced as a whole.

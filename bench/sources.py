@@ -73,9 +73,8 @@ in them twice. Nothing is made of them; as authentic images they count, and as f
 
 DUSTY = frozenset({"bccd"})
 """Sources with two rings of dust on the optics, at the same places in every image. A figure made of
-two of them shows the same dust twice, which its truth denies, and the two rings of one image look
-alike: one camera would decide what one false positive in a hundred is. Left out of the judge's
-fit; as authentic images they count."""
+two of them shows the same dust twice, which its truth denies: the judge is not fitted on forgeries
+made of them, nor on their twins. As authentic images they count."""
 
 
 def data_folder() -> Path:

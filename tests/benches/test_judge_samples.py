@@ -137,9 +137,10 @@ def test_cases_come_back_from_arrays_and_from_a_file(tmp_path: Path) -> None:
     cases = [case_of(Task(index % 5, (1, index)), random) for index in range(12)]
     samples = joined(cases)
     assert samples.of.shape == (12, 10) and len(samples.case) == 2 * 11
-    fewer = samples.without({"s1", "t3"})
-    left = [case for case in cases if not {"s1", "t3"} & set(case.sources)]
-    assert 0 < len(left) < len(cases) and "t1" not in fewer.sources
+    alone = SearchedCase("authentic", 1, ("s1",), (cases[1].images[-1],))
+    fewer = joined([*cases, alone]).without_forgeries_of({"s1", "t3"})
+    left = [case for case in cases if not {"s1", "t3"} & set(case.sources)] + [alone]
+    assert 1 < len(left) < len(cases) and {"s1"} == {"s1", "t1"} & set(fewer.sources.tolist())
     assert all(same(a, b) for a, b in zip(fewer.cases(), left, strict=True))
     file = tmp_path / "kept.npz"
     samples.write(file, {"a": "1"})
