@@ -343,8 +343,8 @@ class MatchSettings:
 
     # Copies shown as negatives
     inverted: bool = False
-    """Whether copies with inverted contrast are looked for too. An image then takes 1.6 to 1.8
-    times as long, and what agrees by chance has a second chance."""
+    """Whether copies with inverted contrast are looked for too. An image then takes about
+    twice as long, and what agrees by chance has a second chance."""
     inverted_fields: Annotated[int, Ge(0)] = 2
     """Dense fields made, each of the picture with other blocks of it negative: of a copy one shows
     about half, two show three quarters. Of 46 inverted copies 31 were flagged with two, 28 with
