@@ -185,6 +185,8 @@ def test_the_judge_that_comes_with_forge_can_be_read() -> None:
     assert len(judge.trees) > 0
     probability = judge.probability(judge.evidence(np.zeros((2, COLUMNS))))
     assert ((probability > 0) & (probability < 1)).all()
+    used = {int(column) for tree in judge.trees for column in tree.feature[tree.left >= 0]}
+    assert used == set(range(COLUMNS)), "fitted to other statistics than are measured"
     for tree in judge.trees:
         inner = tree.left >= 0
         assert ((tree.feature >= 0) & (tree.feature < COLUMNS))[inner].all()
