@@ -116,10 +116,11 @@ def _variant(
         judge = _Correlation(fitted.base, fitted.trees, fitted.calibration)
         every = MatchSettings(threshold=level, member_threshold=level, group_threshold=level)
         chosen = MatchDetector(every, judge)
-    run = search.search if shared is None else shared.once("search", search.search)
+    common = None if shared is None else shared.once("search", search.search)
 
     def watched(pixels: Pixels, _: MatchSettings, *more: Any, **named: Any) -> Search:
-        seen[:] = [run(pixels, settings, *more, **named)]  # no setting of the search differs
+        run = common or search.search  # which may be bound to another while a part is off
+        seen[:] = [run(pixels, settings, *more, **named)]  # the judge's settings do not matter here
         return seen[0]
 
     def look(pixels: Pixels) -> list[Mask]:

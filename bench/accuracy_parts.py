@@ -1,8 +1,9 @@
 """The parts of the match detector that can be switched off, and what stands in the place of each.
 
-There is no switch for that in the detector. `forgecli.match.search` calls its stages by names of
+For most there is no switch in the detector. `forgecli.match.search` calls its stages by names of
 its module, and `forgecli.match.candidates` those of growth; here, in the process of the bench, such
-a name is bound to something plainer for as long as one image is looked at.
+a name is bound to something plainer for as long as one image is looked at. Keypoints have a switch,
+and are off by default: what they add is measured too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -20,35 +21,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.detection import Affine
-from forgecli.match import candidates, search
+from forgecli.match import blots, candidates, search
 from forgecli.match.agreement import Placed, Window
 from forgecli.match.bands import Bands, FloatImage
-from forgecli.match.blots import BlotMatches
+from forgecli.match.candidates import Candidate
 from forgecli.match.grow import CopiedRegion
-from forgecli.match.keypoints import Keypoints
 from forgecli.match.panels import Layout
 from forgecli.match.proposals import Matches
 from forgecli.match.search import Search
 from forgecli.match.settings import MatchSettings
 
-WHOLE, JUDGE = "nothing", "the judge"
-SHARED = ("bands_of", "find_layout", "find_keypoints", "propose", "dense_matches", "blot_matches")
+WHOLE, KEYPOINTS, JUDGE = "nothing", "nothing, and keypoints added", "the judge"
+SHARED = (
+    "bands_of", "find_layout", "find_keypoints", "propose", "discs_of", "dense_matches",
+    "scaled_matches",
+)  # fmt: skip
 """Stages of `forgecli.match.search` that are computed once for the same input."""
 
 
-def no_keypoints(*_: object, **__: object) -> Keypoints:
-    """In place of `find_keypoints`."""
-    return Keypoints(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty((0, 128), np.float32))
+def no_discs(*_: object, **__: object) -> None:
+    """In place of `discs_of`, where nothing asks for them."""
 
 
 def no_matches(*_: object, **__: object) -> Matches:
-    """In place of `dense_matches`."""
+    """In place of `dense_matches` and `scaled_matches`."""
     return np.empty((0, 8))
 
 
-def no_bands(*_: object, **__: object) -> BlotMatches:
-    """In place of `blot_matches`."""
-    return BlotMatches(np.empty((0, 8)), np.empty(0), (), (), ())
+def no_bands(*_: object, **__: object) -> tuple[list[Candidate], list[tuple[Window, Window]]]:
+    """In place of `blot_candidates`."""
+    return [], []
 
 
 def no_wholes(*_: object, **__: object) -> list[Any]:
@@ -110,12 +112,14 @@ class Part:
     Attributes:
         instead: in words.
         replaced: module, name of a function in it, and the function in its place.
+        changed: settings of the search.
         matters: whether it did anything in a search of the whole detector. Where it did not, the
             whole detector's result stands for that without it.
     """
 
     instead: str
     replaced: tuple[tuple[ModuleType, str, Callable[..., Any]], ...] = ()
+    changed: tuple[tuple[str, Any], ...] = ()
     matters: Callable[[Search], bool] = lambda _: True
 
 
@@ -125,16 +129,29 @@ def _has_blots(found: Search) -> bool:
 
 PARTS: dict[str, Part] = {
     WHOLE: Part("the detector as it is"),
-    "keypoints": Part(
-        "proposals of the dense field only", ((search, "find_keypoints", no_keypoints),)
+    KEYPOINTS: Part("keypoints beside the dense fields", changed=(("keypoints", True),)),
+    "dense fields": Part(
+        "proposals of keypoints only",
+        (
+            (search, "discs_of", no_discs),
+            (search, "dense_matches", no_matches),
+            (search, "scaled_matches", no_matches),
+        ),
+        (("keypoints", True),),
     ),
-    "dense field": Part("proposals of keypoints only", ((search, "dense_matches", no_matches),)),
+    "scaled fields": Part(
+        "the dense field of the image as it is only", ((search, "scaled_matches", no_matches),)
+    ),
     "refinement": Part("proposals as they come", ((search, "refine_proposals", as_proposed),)),
     "blots: band by band": Part(
-        "blots are treated as photographs are", ((search, "blot_matches", no_bands),), _has_blots
+        "blots are treated as photographs are",
+        ((search, "blot_candidates", no_bands),),
+        matters=_has_blots,
     ),
     "blots: as wholes": Part(
-        "bands only", ((search, "whole_blots", no_wholes),), lambda found: bool(found.wholes)
+        "bands only",
+        ((blots, "whole_blots", no_wholes),),
+        matters=lambda found: bool(found.wholes),
     ),
     "panels and kinds": Part(
         "one photograph from edge to edge, all of it evidence",
@@ -194,4 +211,15 @@ def without(part: Part, shared: Shared | None = None) -> Iterator[None]:
             assert shared is not None
             kept = shared.once(name, getattr(search, name))
             stack.enter_context(patch.object(search, name, kept))
+        if part.changed:
+            stack.enter_context(patch.object(search, "search", _changed(part, search.search)))
         yield
+
+
+def _changed(part: Part, run: Callable[..., Search]) -> Callable[..., Search]:
+    """The search with the settings of a part."""
+
+    def changed(pixels: Any, settings: MatchSettings, *more: Any, **named: Any) -> Search:
+        return run(pixels, replace(settings, **dict(part.changed)), *more, **named)
+
+    return changed

@@ -1,8 +1,9 @@
-"""The other way to use all cores: one process, and OpenVINO's asynchronous requests in it.
+"""What `forge predict` does with an ``.onnx``, without what makes it safe.
 
-`forge predict` gives every core a process of its own, with a network in each. Here the same stages
-run in one process: threads decode, prepare and finish, and the network works on as many requests as
-OpenVINO asks for in throughput mode. What differs is the arrangement, and nothing else.
+One process, and OpenVINO's asynchronous requests in it: threads decode, prepare and finish, and the
+network works on as many requests as OpenVINO asks for in throughput mode. `forge predict` has the
+same in a process of its own beside the one that writes rows, so that a picture that ends a process
+costs one row. What that costs, the comparison with this says.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -154,25 +154,40 @@ def timed(cupy: Any, contenders: dict[str, Callable[[], Any]], rounds: int) -> d
 
 
 def measure(device: Device, rounds: int = 9) -> dict[str, Any]:
-    """One record per mask, connectivity and contender.
+    """All records of `measured`, and what they were made on."""
+    return {"device": device.name, "cucim": _cucim(), "records": list(measured(device, rounds))}
+
+
+def _say(peer: str, reason: str) -> None:
+    print(f"{peer}: {reason}", file=sys.stderr)
+
+
+def measured(
+    device: Device, rounds: int = 9, lacks: Callable[[str, str], None] = _say
+) -> Iterator[dict[str, Any]]:
+    """One record per mask, connectivity and contender, each when it is there.
 
     Args:
         device: a `kernels.cuda.cupy_device.CupyDevice`, number 0.
+        lacks: told of a peer that could not run, and why. It costs no other.
 
     Raises:
         SystemExit: a result differs.
     """
     import cupy
 
+    if _cucim() is None:
+        lacks("cuCIM", "it is not installed")
     stream: Any = device.stream()
-    records = []
-    with stream.stream:
-        for side in SIDES:
-            for name in MASKS:
-                pixels = mask(name, side)
-                for connectivity in CONNECTIVITIES:
-                    records += _records(cupy, device, stream, name, pixels, connectivity, rounds)
-    return {"device": device.name, "cucim": _cucim(), "records": records}
+    for side in SIDES:
+        for name in MASKS:
+            pixels = mask(name, side)
+            for connectivity in CONNECTIVITIES:
+                with stream.stream:
+                    found = _records(
+                        cupy, device, stream, name, pixels, connectivity, rounds, lacks
+                    )
+                yield from found
 
 
 def _cucim() -> str | None:
@@ -192,6 +207,7 @@ def _records(
     pixels: Mask,
     connectivity: Connectivity,
     rounds: int,
+    lacks: Callable[[str, str], None],
 ) -> list[dict[str, Any]]:
     ours, eight = (Ours(device, stream, pixels, connectivity, count) for count in (1, 8))
     others = peers(cupy, pixels, connectivity)
@@ -199,8 +215,13 @@ def _records(
     for batch in (ours, eight):
         batch()
         batch.check(pixels, connectivity)
-    for peer, work in others.items():
-        found = work()
+    for peer, work in list(others.items()):
+        try:
+            found = work()
+        except Exception as error:  # noqa: BLE001 - such as no headers to compile it with
+            lacks(peer, str(error))
+            del others[peer]
+            continue
         if peer.startswith(LABELS):
             found = cupy.bincount(found.ravel())[1:]
         if not np.array_equal(np.sort(cupy.asnumpy(found)), expected):

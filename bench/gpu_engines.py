@@ -6,6 +6,7 @@ Input and output stay on the GPU, as in `forge predict`. This has not run on a G
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -39,6 +40,10 @@ def engine_file(work: Path) -> Path:
     Raises:
         CannotRun: TensorRT is missing, or does not build it.
     """
+    from engines.tensorrt_library import installed
+
+    if not installed():  # at once: to export the network first takes a while
+        raise CannotRun("TensorRT is not installed")
     weights = checkpoint(work)
     built = sorted(work.glob("unet*.engine"))
     if not built:
@@ -61,8 +66,9 @@ def measure(part: Part) -> None:
     weights = checkpoint(part.work)
     batches = (1, BATCH) if part.quick else BATCHES
     streams = (1, 4) if part.quick else STREAMS
-    for precision in ("fp32", "fp16"):
-        _torch(part, device, weights, precision, batches if precision == "fp16" else (BATCH,))
+    for precision, some in (("fp32", (BATCH,)), ("fp16", batches)):
+        label = f"torch {precision.upper()}"
+        _attempt(part, label, partial(_torch, part, device, weights, precision, some))
     _attempt(part, "TensorRT FP16", lambda: _tensorrt(part, device, batches, streams))
     label = "torch FP16, streams"
     _attempt(part, label, lambda: _torch_streams(part, device, weights, streams))

@@ -64,6 +64,13 @@ class Part:
         return max(values) if values else None
 
 
+def compiling(part: Part) -> None:
+    """What is compiled once: the CPU's kernels, and the CUDA sources for this GPU."""
+    from bench.gpu_compiling import measure
+
+    measure(part)
+
+
 def transfers(part: Part) -> None:
     """Copies between host and GPU."""
     from bench.gpu_transfers import measure
@@ -94,12 +101,13 @@ def files(part: Part) -> None:
 
 def components(part: Part) -> None:
     """Connected components against what people use."""
-    from bench.components_cuda import OURS, measure
+    from bench.components_cuda import OURS, measured
     from kernels.cuda.cupy_device import CupyDevice
 
-    found = measure(CupyDevice(), rounds=5 if part.quick else 9)
-    part.data["records"] = found["records"]
-    for record in found["records"]:
+    part.data["records"] = []
+    rounds = 5 if part.quick else 9
+    for record in measured(CupyDevice(), rounds, part.lacks):
+        part.data["records"].append(record)
         if record["contender"] != OURS:
             label = f"{record['side']} {record['mask']} {record['connectivity']}: " \
                     f"{record['contender']}"  # fmt: skip
@@ -122,7 +130,16 @@ def verification(part: Part) -> None:
 
 PARTS: dict[str, Callable[[Part], None]] = {
     each.__name__: each
-    for each in (transfers, engines, finishing, files, components, dense_field, verification)
+    for each in (
+        compiling,
+        transfers,
+        engines,
+        finishing,
+        files,
+        components,
+        dense_field,
+        verification,
+    )
 }
 """In the order they run in: what tells most first, for the time may not do for all."""
 

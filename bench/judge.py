@@ -1,10 +1,12 @@
 """Fit the judge of the match detector: `python -m bench.judge [--forgeries N] [--samples FILE]`.
 
 Forgeries are made from the images to fit on (`bench.sources`); each is searched, and so is its
-authentic twin, and so are authentic images of every kind. Boosted trees are fitted to what is a
-copy among the candidates. The image score is calibrated on out-of-fold sums, and so are the
-thresholds by false-positive rate and kind of image. Sources are put into folds first, and each
-forgery is made from those of one fold; those made of images with dust on the optics are left out.
+authentic twin, and so are authentic images of every kind, and others on which look-alikes were
+drawn (`bench.drawn`). Boosted trees are fitted to what is a copy among the candidates. The image
+score is calibrated on out-of-fold sums, and so are the thresholds by false-positive rate and kind
+of image; images that were drawn on count for the trees alone. Sources are put into folds first, and
+each forgery is made from those of one fold; those made of images with dust on the optics are left
+out.
 Writes forgecli/match/judge.json and prints what it is worth. With --samples, what was searched is
 kept as it grows: a run that was stopped goes on, and the next fit takes a minute. Samples of other
 settings, features or source images are refused.
@@ -38,7 +40,7 @@ def report(document: dict[str, Any]) -> str:
         [f"{one['score']:.3f}", f"{one['forged']:.3f}", str(one["images"])]
         for one in calibration["bins"]
     ]
-    known = {key: document[key] for key in ("fitted_on", "importance")}
+    known = {key: document[key] for key in ("fitted_on", "drawn", "importance")}
     return "\n\n".join(
         (
             json.dumps(known, indent=1),
@@ -63,6 +65,7 @@ def main() -> None:
     )
     parser.add_argument("--forgeries", type=int, default=400)
     parser.add_argument("--per-kind", type=int, default=60, help="authentic images of each kind")
+    parser.add_argument("--drawn", type=int, default=160, help="images with drawn look-alikes")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
@@ -73,7 +76,9 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=TARGET)
     asked = parser.parse_args()
-    samples = collect(asked.forgeries, asked.per_kind, asked.seed, asked.workers, asked.samples)
+    samples = collect(
+        asked.forgeries, asked.per_kind, asked.seed, asked.workers, asked.samples, asked.drawn
+    )
     document = fit(samples.without_forgeries_of(DUSTY))
     text = json.dumps(document, separators=(",", ":"))
     asked.output.write_text(text + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from itertools import islice
 from multiprocessing import get_context
@@ -23,9 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.drawn import DRAWN, drawn
 from bench.judge_folds import FOLDS, folds_of, in_folds
 from bench.judge_samples import Samples, Searched, SearchedCase, joined
-from bench.sources import authentic_files, origin_of, photographs, spread
+from bench.sources import DUSTY, authentic_files, origin_of, photographs, spread
 from forgecli.cases.decode import read_picture
 from forgecli.detection import Case
 from forgecli.errors import ForgeError
@@ -41,13 +42,19 @@ from forgecli.synth.sources import LazySources, SourceFile, digest
 LARGEST = 1_500_000
 """Pixels: larger images are left out of the fit, for time."""
 
+SMALLEST = 60
+"""Pixels: nothing is drawn on photographs with a shorter side."""
+
 KEEP_EVERY = 50
 """Cases between two writes of the file."""
 
 _SEARCHES = ("forgecli/match", "forgecli/synth", "kernels")
 _JUDGES = frozenset(
-    {"calibration", "detector", "empty_ground", "group", "judge", "members", "whole_panels"}
-)
+    {
+        "calibration", "detector", "edge", "edge_statistics", "empty_ground", "group", "judge",
+        "members", "whole_panels",
+    }
+)  # fmt: skip
 """Of forgecli/match: what comes after the candidates."""
 _ASIDE = frozenset({"settings", "inverted"})
 """The settings, whose values count and not their text; and what is off by default."""
@@ -55,6 +62,7 @@ _JUDGEMENT = frozenset(
     {
         "false_positive_rate", "threshold", "member_threshold", "group_threshold", "whole_panel",
         "ground_contrast", "ground_spread", "ground_inside", "ground_beyond", "ground_least",
+        "edge_odds", "edge_blur", "edge_least", "edge_most",
     }
 )  # fmt: skip
 """Settings of what comes after the candidates."""
@@ -69,31 +77,41 @@ class Task:
 
     Attributes:
         fold: whose sources a forgery is made of, or that an authentic image belongs to.
-        seed: of a forgery; empty for an authentic image.
+        seed: of a forgery, or of what is drawn; empty for an authentic image.
         file: the authentic image.
+        drawn: whether an authentic image is to be drawn (`bench.drawn`).
     """
 
     fold: int
     seed: tuple[int, ...] = ()
     file: SourceFile | None = None
+    drawn: bool = False
 
     @property
     def name(self) -> str:
         """Says all that decides what comes of it, beside `made_with`."""
         if self.file is not None:
             return f"authentic {self.file.name}"
-        return "forgery " + " ".join(str(number) for number in self.seed)
+        what = DRAWN if self.drawn else "forgery"
+        return " ".join((what, *(str(number) for number in self.seed)))
 
 
 def tasks_of(
-    files: Sequence[SourceFile], folds: Mapping[str, int], forgeries: int, per_kind: int, seed: int
+    files: Sequence[SourceFile],
+    folds: Mapping[str, int],
+    forgeries: int,
+    per_kind: int,
+    seed: int,
+    drawings: int = 0,
 ) -> list[Task]:
-    """Forgeries, equally many of every fold, and authentic images, at most so many of each kind.
+    """Forgeries and drawn images, equally many of every fold, and authentic images, at most so many
+    of each kind.
 
     Their order is drawn by a hash: what is left takes as long, each, as what was done, and samples
     of half the tasks are like those of all.
     """
     tasks = [Task(index % FOLDS, (seed, index)) for index in range(forgeries)]
+    tasks += [Task(index % FOLDS, (seed, index), drawn=True) for index in range(drawings)]
     tasks += [Task(folds[origin_of(file)], file=file) for file in spread(list(files), per_kind)]
     return sorted(tasks, key=lambda task: hashlib.sha256(task.name.encode()).digest())
 
@@ -127,6 +145,7 @@ def _code() -> str:
         for file in sorted((Path(__file__).parents[1] / package).glob("*.py")):
             if file.stem not in _JUDGES | _ASIDE:
                 whole.update(f"{package}/{file.name}\0".encode() + file.read_bytes())
+    whole.update((Path(__file__).parent / "drawn.py").read_bytes())
     return whole.hexdigest()
 
 
@@ -172,6 +191,8 @@ def _start() -> None:
 
 
 def _work(task: Task) -> SearchedCase:
+    if task.drawn:
+        return _drawn(task)
     return _forgery(task) if task.file is None else _authentic(task, task.file)
 
 
@@ -191,6 +212,31 @@ def _forgery(task: Task) -> SearchedCase:
     return SearchedCase(task.name, task.fold, used, images)
 
 
+def _drawn(task: Task) -> SearchedCase:
+    sources, files = _library[task.fold]
+    rng = np.random.default_rng(task.seed)
+    # What repeats is drawn: no photograph is shown twice, and none with dust on the optics.
+    clean = [number for number, file in enumerate(files) if file.source not in DUSTY]
+    order = iter(rng.permutation(clean).tolist())
+    used: list[str] = []
+
+    def photograph(side: int) -> NDArray[np.uint8]:
+        while min((pixels := sources[(number := next(order))]).shape[:2]) < SMALLEST:
+            pass
+        used.append(origin_of(files[number]))
+        height, width = min(side, pixels.shape[0]), min(side, pixels.shape[1])
+        top, left = (int(rng.integers(n + 1)) for n in
+                     (pixels.shape[0] - height, pixels.shape[1] - width))  # fmt: skip
+        return pixels[top : top + height, left : left + width]
+
+    try:
+        pixels = drawn(rng, photograph)
+    except StopIteration:  # too few photographs in this fold
+        return SearchedCase(task.name, task.fold, (), ())
+    image = replace(searched(pixels, np.zeros((0, *pixels.shape[:2]), np.uint8)), kind=DRAWN)
+    return SearchedCase(task.name, task.fold, tuple(dict.fromkeys(used)), (image,))
+
+
 def _authentic(task: Task, file: SourceFile) -> SearchedCase:
     nothing = SearchedCase(task.name, task.fold, (), ())
     try:
@@ -204,7 +250,12 @@ def _authentic(task: Task, file: SourceFile) -> SearchedCase:
 
 
 def collect(
-    forgeries: int, per_kind: int, seed: int, workers: int, keep: Path | None = None
+    forgeries: int,
+    per_kind: int,
+    seed: int,
+    workers: int,
+    keep: Path | None = None,
+    drawings: int = 0,
 ) -> Samples:
     """Search forgeries, their twins and authentic images of the sources to fit on.
 
@@ -215,6 +266,7 @@ def collect(
         workers: processes.
         keep: an .npz that is read if it is there, and written as the search goes on. It may hold
             more than is asked for.
+        drawings: images with drawn look-alikes (`bench.drawn`) to make.
 
     Raises:
         SystemExit: the file was made with other settings, features or sources, or a fold has no
@@ -224,7 +276,7 @@ def collect(
     folds = folds_of(files)
     if not all(photographs(part) for part in in_folds(files, folds)):
         raise SystemExit("too few sources: a fold has no photographs to make forgeries of")
-    tasks = tasks_of(files, folds, forgeries, per_kind, seed)
+    tasks = tasks_of(files, folds, forgeries, per_kind, seed, drawings)
     key = made_with(files, folds)
     done: dict[str, SearchedCase] = {}
     if keep is not None and keep.exists():

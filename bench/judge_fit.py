@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.drawn import DRAWN
 from bench.judge_samples import Samples
 from bench.judge_trees import BoostedTrees
 from bench.machine import machine
@@ -130,10 +131,12 @@ def reliability(samples: Samples, best: NDArray[np.float64]) -> dict[str, Any]:
         weighted share of forged ones; `expected_calibration_error`: the mean difference of the
         last two, weighted; `without_candidate`: the images that have no score.
     """
-    forged = samples.forged
     score = np.zeros(len(best))
-    for _, scored in folds(samples):
-        score[scored] = scores(best[scored], calibration(best[~scored], forged[~scored]))
+    real = samples.kind != DRAWN
+    for fitted, scored in folds(samples):
+        fitted = fitted & real
+        score[scored] = scores(best[scored], calibration(best[fitted], samples.forged[fitted]))
+    best, score, forged = best[real], score[real], samples.forged[real]
     known = best > NO_CANDIDATE
     weight = at_prior(forged) * known
     weight /= weight.sum()
@@ -198,8 +201,12 @@ def operating_points(
 def fit(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> dict[str, Any]:
     """Trees, calibration, thresholds and out-of-fold figures, as `judge_from` reads them."""
     best = out_of_fold(samples, make)
-    calibrated = calibration(best, samples.forged)
+    # Images with drawn look-alikes teach the trees; how often such are met, nobody knows.
+    real = samples.kind != DRAWN
+    forged, kind = samples.forged[real], samples.kind[real]
+    calibrated = calibration(best[real], forged)
     score = scores(best, calibrated)
+    points = operating_points(score[real], forged, kind)
 
     use, weight = clear(samples), weights(samples)
     copies = samples.overlap > _SURE
@@ -210,11 +217,15 @@ def fit(samples: Samples, make: Callable[[], BoostedTrees] = trees) -> dict[str,
         "features": list(FEATURES),
         "calibration": asdict(calibrated),
         "prior": PRIOR,
-        "operating_points": operating_points(score, samples.forged, samples.kind),
+        "operating_points": points,
         "reliability": reliability(samples, best),
+        "drawn": {
+            "images": int((~real).sum()),
+            "flagged": [int((score[~real] >= t).sum()) for t in points["thresholds"][POOLED]],
+        },
         "fitted_on": {
-            "forged": int(samples.forged.sum()),
-            "authentic": int((~samples.forged).sum()),
+            "forged": int(forged.sum()),
+            "authentic": int((~forged).sum()),
             "sources": len(samples.sources),
             "folds": len(np.unique(samples.fold)),
             "candidates": len(samples.overlap),

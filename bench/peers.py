@@ -7,7 +7,7 @@
 - ``loader``: a good PyTorch loop: DataLoader with workers, channels_last, `torch.inference_mode`,
   OpenCV components, run lengths in NumPy inside a component's box.
 - ``loader-openvino``: the same loop with our engine.
-- ``asynchronous``: our stages, in one process around OpenVINO's asynchronous requests.
+- ``asynchronous``: our stages around OpenVINO's asynchronous requests, and nothing else.
 - ``engine``: OpenVINO alone, in throughput mode over all cores, on input that lies ready.
 - ``decode``: reading and decoding alone, with our decoders, in processes.
 

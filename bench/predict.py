@@ -9,8 +9,8 @@ Every contender is a program of its own that takes a folder of drawn files (see
 - peer A, the loop of a notebook; peer B, a good DataLoader loop with the best of several settings,
   found in a run before; peer B with our engine, which tells what is the engine's and what ours;
 - ours: `forge predict` with the .onnx (OpenVINO), and with the checkpoint (PyTorch);
-- the same stages in one process around OpenVINO's asynchronous requests (`bench.asynchronous`), in
-  place of a process for every core;
+- the same stages around OpenVINO's asynchronous requests and nothing else (`bench.asynchronous`),
+  which tells what it costs that a picture may end a process, and that every row has its details;
 - the limits: OpenVINO alone on ready input, and decoding alone.
 
 They run in turn, round by round, in another order each time; ratios are medians of the rounds'
@@ -152,7 +152,7 @@ def main() -> None:
     print(f"{facts}\n{about}\n")
     print(text)
     versus, how = times_as_long(contenders[ASYNCHRONOUS], contenders[OURS])
-    print(f"processes are {versus} times as fast as one process with asynchronous requests, {how}")
+    print(f"forge is {versus} times as fast as the bare loop of asynchronous requests, {how}")
     for name, each in alike.items():
         print(f"{name}: score against ours {each.score:.5f}, other pixels {each.different:.2e}")
     if INT8 in contenders:
@@ -176,7 +176,7 @@ def main() -> None:
             "peer_b": {"best": best, "tried": tried},
             "peer_b_our_engine": {"best": control, "tried": tried_control},
             "agreement": {name: [each.score, each.different] for name, each in alike.items()},
-            "processes_against_asynchronous": [versus.low, versus.middle, versus.high],
+            "against_asynchronous": [versus.low, versus.middle, versus.high],
             "int8": int8,
             "contenders": results,
         },

@@ -28,8 +28,8 @@ from forgecli.cores import available_cores
 from forgecli.detection import Case
 from forgecli.match.operating import thresholds_of
 from forgecli.match.settings import MatchSettings
-from forgecli.predict.detectors import match_factory
 from forgecli.predict.examine import Examiner
+from forgecli.predict.factories import match_factory
 from forgecli.predict.pool import Pool
 from forgecli.predict.tasks import Outcome, Task, Work
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import Condition
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +40,9 @@ class OpenVinoEngine(Engine):
     and a quarter in INT8 at most, but each takes a compilation and a copy of the weights, and its
     last digits differ. So there is one for `usual`, and never one for sizes that happened to be
     frequent: an image would be judged by which others came before.
+
+    Several threads may call `infer` at the same time: in ``throughput`` each has a request of its
+    own while it waits, and the network works on as many pictures as there are requests.
 
     Args:
         model: the ONNX file, or its bytes.
@@ -103,38 +108,82 @@ class OpenVinoEngine(Engine):
         if mode == "throughput":
             best = int(compiled[0].get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             self.requests = streams or best
-        requests = [[each.create_infer_request() for _ in range(self.requests)]
-                    for each in compiled]  # fmt: skip
-        self._open, self._fixed = requests[0], requests[1] if usual else []
+        self._open = _Requests(compiled[0], self.requests)
+        self._fixed = _Requests(compiled[1], self.requests) if usual else None
         self._usual = usual
 
     def _infer(self, images: Images) -> Logits:
-        if not self._open:
-            raise ValueError("the engine is closed")
-        fixed = images.shape[2:] == self._usual
-        requests = self._fixed if fixed else self._open
-        if len(images) > 1 and (fixed or len(requests) > 1):
-            return self._one_by_one(images, requests)
-        requests[0].infer([images], share_inputs=True, share_outputs=True)
-        return np.array(requests[0].get_output_tensor(0).data)  # its memory is used again
-
-    def _one_by_one(self, images: Images, requests: list[Any]) -> Logits:
-        """Every picture to the request that has been at work for longest."""
+        """Picture by picture, so that none is computed otherwise for those beside it."""
+        requests = self._fixed if images.shape[2:] == self._usual else None
+        requests = requests or self._open
         logits = np.empty((len(images), self.spec.outputs, *images.shape[2:]), np.float32)
-        at_once = len(requests)
-        for place in range(len(images) + at_once):
-            request, before = requests[place % at_once], place - at_once
-            if 0 <= before < len(images):
+        running: deque[tuple[Any, int]] = deque()
+        place = 0
+        try:
+            while place < len(images) or running:
+                request = None
+                if place < len(images):  # with some under way, others need not be waited for
+                    request = requests.take(wait=not running)
+                if request is not None:
+                    running.append((request, place))
+                    request.start_async([images[place : place + 1]], share_inputs=True)
+                    place += 1
+                    continue
+                request, done = running[0]
                 request.wait()
-                logits[before] = request.get_output_tensor(0).data[0]
-            if place < len(images):
-                request.start_async([images[place : place + 1]], share_inputs=True)
+                logits[done] = request.get_output_tensor(0).data[0]
+                requests.give(running.popleft()[0])
+        finally:  # what is under way still reads the pictures
+            for request, _ in running:
+                with suppress(RuntimeError):
+                    request.wait()
+                requests.give(request)
         return logits
 
     def close(self) -> None:
         """Free the compiled models."""
-        self._open.clear()
-        self._fixed.clear()
+        self._open.close()
+        if self._fixed is not None:
+            self._fixed.close()
+
+
+class _Requests:
+    """The requests of a compiled model, each with one thread at a time."""
+
+    def __init__(self, compiled: Any, count: int) -> None:
+        self._free = [compiled.create_infer_request() for _ in range(count)]
+        self._closed = False
+        self._changed = Condition()
+
+    def take(self, *, wait: bool) -> Any:
+        """One that is free, for `give` to bring back.
+
+        Args:
+            wait: until there is one; else None where there is none.
+
+        Raises:
+            ValueError: the engine is closed.
+        """
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._free or self._closed)
+            if self._closed:
+                raise ValueError("the engine is closed")
+            return self._free.pop() if self._free else None
+
+    def give(self, request: Any) -> None:
+        """Nobody uses it any more."""
+        with self._changed:
+            if not self._closed:
+                self._free.append(request)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Free them; those at work are freed by who has them."""
+        with self._changed:
+            self._closed = True
+            self._free.clear()
+            self._changed.notify_all()
 
 
 def silent_openvino() -> Any:

@@ -37,16 +37,17 @@ def record(forward: Forward, images: Tensor) -> Recorded:
         forward: the pass; it must not wait for the GPU, nor allocate on the host what it copies.
         images: of the shape to record, on the GPU.
     """
-    still = images.clone(memory_format=torch.channels_last)
-    stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(images.device))
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM):
-            forward(still)
-    torch.cuda.current_stream(images.device).wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        logits = forward(still)
+    with torch.cuda.device(images.device):
+        still = images.clone(memory_format=torch.channels_last)
+        stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(images.device))
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM):
+                forward(still)
+        torch.cuda.current_stream(images.device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            logits = forward(still)
     return Recorded(still, logits, graph.replay)
 
 

@@ -85,6 +85,10 @@ def main() -> None:
     except KeyboardInterrupt:
         stderr.print("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
+    except SystemExit as end:
+        if _interrupted(end):  # Typer has caught it, without a word
+            stderr.print("interrupted")
+        raise
     except Exception as error:  # the last line of defence: no traceback for a user
         if debug:
             raise
@@ -98,3 +102,11 @@ def main() -> None:
             )
         )
         sys.exit(ExitCode.FAILED)
+
+
+def _interrupted(end: BaseException) -> bool:
+    """Whether a Ctrl-C that nobody has spoken of is behind the end of the program."""
+    cause: BaseException | None = end
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None

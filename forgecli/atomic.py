@@ -67,16 +67,16 @@ class Draft:
         self.target = Path(target)
         self._length = 0
         try:
-            place = self.target.resolve()
-            place.parent.mkdir(parents=True, exist_ok=True)
-            mode = place.stat().st_mode if place.exists() else None
+            mode = _mode(self.target)
             if mode is not None and stat.S_ISDIR(mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self.direct = mode is not None and not stat.S_ISREG(mode)
-            if self.direct:
-                self._place = self._path = place
-                self._file: int | None = os.open(place, os.O_WRONLY | _BINARY)
+            if self.direct:  # by its name: what /dev/stdout leads to may be a pipe without one
+                self._place = self._path = self.target
+                self._file: int | None = os.open(self.target, os.O_WRONLY | _BINARY)
                 return
+            place = self.target.resolve()
+            place.parent.mkdir(parents=True, exist_ok=True)
             # A short name of its own: the target's could be as long as the file system allows.
             self._place = place
             self._path = place.with_name(f".forge-{secrets.token_hex(8)}.part")
@@ -128,6 +128,14 @@ class Draft:
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)
+
+
+def _mode(path: Path) -> int | None:
+    """Of what a path leads to; None where nothing is there yet."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
 
 
 class _DraftStream(io.RawIOBase):

@@ -9,6 +9,16 @@ from forgecli.errors import ForgeError
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_LEAST_WIDTH = 80
+"""Columns of a table at least: in a narrower terminal it breaks lines, and no digit is cut off."""
+
+
+def stdout_for_tables() -> Console:
+    """The console on stdout that tables are printed to."""
+    stdout = Console(highlight=False)
+    stdout.width = max(stdout.width, _LEAST_WIDTH)
+    return stdout
+
 
 def printable(text: str, *, keep: str = "") -> str:
     """Text safe for a terminal: control characters, which names of files can hold, as escapes.

@@ -22,14 +22,15 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def threads_here() -> int:
+def threads_here(at_once: int = 1) -> int:
     """Threads that a library of this process may use that does not read the variables itself.
 
-    What `threads_of_children` gave this process, or what the user set; else one per core.
+    What `threads_of_children` gave this process, or what the user set, for each of the pictures
+    that are at work at the same time, but no more than there are cores; else one per core.
     """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if first.isdecimal() and int(first) > 0:
-        return min(int(first), available_cores())
+        return min(int(first) * at_once, available_cores())
     return available_cores()
 
 

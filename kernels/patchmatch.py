@@ -17,6 +17,10 @@ Verdoliva, "Efficient dense-field copy-move forgery detection", TIFS 2015) with 
   (Rong and Tan, "Jump flooding in GPU", I3D 2006): the result does not depend on the order or the
   number of threads.
 
+Moments follow a turn, but not a change of scale by more than some 15 %. `find_scaled_field`
+compares the discs of a reduced image with those of the image as it is: two grids, one of which asks
+and one of which answers, where `find_field` has one for both.
+
 Scores are sums of integers, so that they are the same everywhere to the last bit.
 """
 
@@ -101,7 +105,7 @@ def _best_turn(
 
 
 @kernel(
-    f"void({_CODES}, uint8[:, ::1], int32[:, ::1], int64, int64, int32[::1], uint8[::1],"
+    f"void({_CODES}, uint8[:, ::1], int32[:, ::1], int64, int64, int64, int32[::1], uint8[::1],"
     " boolean[::1], int32[::1])",
     parallel=True,
 )
@@ -109,6 +113,7 @@ def _meet(
     codes: NDArray[np.int8],
     invariants: NDArray[np.uint8],
     places: NDArray[np.int32],
+    shift: int,
     reach: int,
     apart: int,
     target: NDArray[np.int32],
@@ -116,7 +121,11 @@ def _meet(
     mirrored: NDArray[np.bool_],
     score: NDArray[np.int32],
 ) -> None:
-    """Compare each disc with those beside it in an order; keep what is better than the field."""
+    """Compare each disc with those beside it in an order; keep what is better than the field.
+
+    Places: x and y on the grid that answers, and which code is the point's. The first `shift` codes
+    are of points that ask only, those after them of points that answer only; 0: all do both.
+    """
     n = places.shape[0]
     for block in prange(-(-n // _BLOCK)):
         start = np.int64(block) * _BLOCK
@@ -124,11 +133,13 @@ def _meet(
         curve = np.empty((2, TURNS), np.int32)
         for i in range(start, min(n, start + _BLOCK)):
             x, y, point = places[i, 0], places[i, 1], places[i, 2]
+            if 0 < shift <= point:
+                continue
             mine = invariants[i]
             nearest, distance = -1, np.int32(2**30)
             for j in range(max(0, i - reach), min(n, i + reach + 1)):
                 dx, dy = places[j, 0] - x, places[j, 1] - y
-                if dx * dx + dy * dy < apart * apart:
+                if dx * dx + dy * dy < apart * apart or places[j, 2] < shift:
                     continue
                 theirs = invariants[j]
                 total = np.int32(0)
@@ -137,20 +148,27 @@ def _meet(
                     total = np.int32(total + difference * difference)
                 if total < distance:
                     nearest, distance = j, total
-            if nearest < 0 or places[nearest, 2] == target[point]:
+            if nearest < 0 or places[nearest, 2] - shift == target[point]:
                 continue
             found, turn, parity = _best_turn(codes, point, places[nearest, 2], sums, curve)
             if found > score[point]:
                 score[point] = found
-                target[point] = places[nearest, 2]
+                target[point] = places[nearest, 2] - shift
                 turns[point] = turn
                 mirrored[point] = parity == 1
 
 
-@kernel(f"void({_CODES}, boolean[:, ::1], int64, int64, int32, {FIELD}, {FIELD})", parallel=True)
+@kernel(
+    f"void({_CODES}, boolean[:, ::1], boolean[:, ::1], float64, float64, int64, int64, int32,"
+    f" {FIELD}, {FIELD})",
+    parallel=True,
+)
 def _sweep(
     codes: NDArray[np.int8],
+    asks: NDArray[np.bool_],
     usable: NDArray[np.bool_],
+    ratio: float,
+    lead: float,
     jump: int,
     apart: int,
     worth: int,
@@ -163,14 +181,22 @@ def _sweep(
     new_mirrored: NDArray[np.bool_],
     new_score: NDArray[np.int32],
 ) -> None:
-    """Each point takes over what its neighbours `jump` points away say, where that is better."""
+    """Each point takes over what its neighbours `jump` points away say, where that is better.
+
+    A point (x, y) that asks lies at ratio * (x, y) + lead on the grid of `usable`, which answers
+    and is as wide. Where it is not the same grid, its codes come after those of the points that
+    ask.
+    """
     height, width = target.shape
+    goals = usable.shape[0]
+    shift = codes.shape[0] - usable.size
     for loop in prange(height):
         y = np.int64(loop)
         for x in range(width):
             best, goal = score[y, x], target[y, x]
             turn, flip = turns[y, x], mirrored[y, x]
-            if usable[y, x]:
+            if asks[y, x]:
+                home_x, home_y = ratio * x + lead, ratio * y + lead
                 for step in range(4):
                     nx = x + (jump if step == 0 else -jump if step == 1 else 0)
                     ny = y + (jump if step == 2 else -jump if step == 3 else 0)
@@ -186,14 +212,15 @@ def _sweep(
                     gy = target[ny, nx] // width
                     px = gx + np.int64(round(COSINES[t] * u - SINES[t] * v))
                     py = gy + np.int64(round(SINES[t] * u + COSINES[t] * v))
-                    if px < 0 or py < 0 or px >= width or py >= height or not usable[py, px]:
+                    if px < 0 or py < 0 or px >= width or py >= goals or not usable[py, px]:
                         continue
-                    if (px - x) * (px - x) + (py - y) * (py - y) < apart * apart:
+                    dx, dy = px - home_x, py - home_y
+                    if dx * dx + dy * dy < apart * apart:
                         continue
                     there = py * width + px
                     if there == goal and t == np.int64(turn) and f == flip:
                         continue
-                    found = _score(codes, y * width + x, there, t, f)
+                    found = _score(codes, y * width + x, shift + there, t, f)
                     if found > best:
                         best, goal, turn, flip = found, there, t, f
             new_score[y, x] = best
@@ -202,10 +229,12 @@ def _sweep(
             new_mirrored[y, x] = flip
 
 
-@kernel(f"void({_CODES}, boolean[:, ::1], int64, int32, {FIELD})", parallel=True)
+@kernel(f"void({_CODES}, boolean[:, ::1], float64, float64, int64, int32, {FIELD})", parallel=True)
 def _settle(
     codes: NDArray[np.int8],
     usable: NDArray[np.bool_],
+    ratio: float,
+    lead: float,
     apart: int,
     worth: int,
     target: NDArray[np.int32],
@@ -213,34 +242,38 @@ def _settle(
     mirrored: NDArray[np.bool_],
     score: NDArray[np.int32],
 ) -> None:
-    """Try the neighbours of each point's goal and the turns beside its own."""
+    """Try the neighbours of each point's goal, and the turns beside its own. As in `_sweep`."""
     height, width = target.shape
+    goals = usable.shape[0]
+    shift = codes.shape[0] - usable.size
     for loop in prange(height):
         y = np.int64(loop)
         for x in range(width):
             if target[y, x] < 0 or score[y, x] < worth:
                 continue
             here = y * width + x
+            home_x, home_y = ratio * x + lead, ratio * y + lead
             gx, gy = np.int64(target[y, x] % width), np.int64(target[y, x] // width)
             flip = mirrored[y, x]
             for dy in range(-1, 2):
                 for dx in range(-1, 2):
                     px, py = gx + dx, gy + dy
-                    if (dx == 0 and dy == 0) or px < 0 or py < 0 or px >= width or py >= height:
+                    if (dx == 0 and dy == 0) or px < 0 or py < 0 or px >= width or py >= goals:
                         continue
                     if not usable[py, px]:
                         continue
-                    if (px - x) * (px - x) + (py - y) * (py - y) < apart * apart:
+                    ex, ey = px - home_x, py - home_y
+                    if ex * ex + ey * ey < apart * apart:
                         continue
                     there = py * width + px
-                    found = _score(codes, here, there, np.int64(turns[y, x]), flip)
+                    found = _score(codes, here, shift + there, np.int64(turns[y, x]), flip)
                     if found > score[y, x]:
                         score[y, x] = found
                         target[y, x] = there
             turn = np.int64(turns[y, x])
             for step in (-1, 1):
                 other = (turn + step) % TURNS
-                found = _score(codes, here, np.int64(target[y, x]), other, flip)
+                found = _score(codes, here, shift + target[y, x], other, flip)
                 if found > score[y, x]:
                     score[y, x] = found
                     turns[y, x] = other
@@ -272,43 +305,141 @@ def find_field(
     Raises:
         ValueError: `usable` has another shape, or `apart` is under 1.
     """
+    _check(moments, usable, apart)
+    usable = np.ascontiguousarray(usable)
+    field = no_matches(moments.energy.shape)
+    points = np.flatnonzero(usable)
+    if points.size < 2:
+        return field
+    width = usable.shape[1]
+    places = np.stack((points % width, points // width, points), axis=1).astype(np.int32)
+    _seed(moments, places, 0, field, apart, tables, reach, seed)
+    codes = moments.codes.reshape(-1, 2 * LANES)
+    return _improved(codes, usable, usable, 1.0, 0.0, field, apart, rounds, worth)
+
+
+def find_scaled_field(
+    small: Moments,
+    small_usable: NDArray[np.bool_],
+    large: Moments,
+    large_usable: NDArray[np.bool_],
+    *,
+    ratio: float,
+    apart: int,
+    tables: int = 4,
+    reach: int = 10,
+    rounds: int = 1,
+    worth: float = 0.8,
+    seed: int = 0,
+) -> Field:
+    """For the discs of a reduced image those of the image itself that look most like them.
+
+    What stands at `ratio` times its size at one of the two places has equal discs in both.
+
+    Args:
+        small: of the image reduced by `ratio`, on a grid of (h, w).
+        small_usable: bool (h, w), its grid points that ask.
+        large: of the image, on a grid of (H, W) with discs of the same radius and stride.
+        large_usable: bool (H, W), its grid points that answer.
+        ratio: size of the image to that of the reduced one, over 1.
+        apart: grid points of the large grid between a disc and where the other one comes from,
+            at least.
+        tables, reach, rounds, worth, seed: as in `find_field`.
+
+    Returns:
+        a field (h, W), whose columns from w on are empty: so its targets, row * W + column on the
+        large grid, are read as those of any other field (`kernels.coherence`).
+
+    Raises:
+        ValueError: shapes that do not fit, `apart` under 1, or `ratio` not over 1.
+    """
+    _check(small, small_usable, apart)
+    _check(large, large_usable, apart)
+    rows, columns = small.energy.shape
+    width = large.energy.shape[1]
+    if not ratio > 1.0 or columns > width or rows > large.energy.shape[0]:
+        raise ValueError(
+            "the reduced image is the smaller one. Got: grids"
+            f" {small.energy.shape} and {large.energy.shape}, ratio {ratio}"
+        )
+    if (small.radius, small.stride) != (large.radius, large.stride):
+        raise ValueError(
+            "both grids have the same discs. Got: radius and stride"
+            f" {(small.radius, small.stride)} and {(large.radius, large.stride)}"
+        )
+    beside = ((0, 0), (0, width - columns))
+    asks = np.pad(small_usable, beside)
+    answers = np.ascontiguousarray(large_usable)
+    field = no_matches(asks.shape)
+    if not asks.any() or not answers.any():
+        return field
+    both = Moments(
+        np.concatenate((np.pad(small.codes, (*beside, (0, 0))), large.codes)),
+        np.concatenate((np.pad(small.energy, beside), large.energy)),
+        large.radius,
+        large.stride,
+    )
+    # A pixel's corner lies at the ratio's multiple, its middle half a pixel further.
+    lead = (large.radius + 0.5) * (ratio - 1.0) / large.stride
+    askers, others = np.flatnonzero(asks), np.flatnonzero(answers)
+    home = np.stack((askers % width, askers // width), axis=1) * ratio + lead
+    places = np.concatenate(
+        (
+            np.column_stack((np.rint(home), askers)),
+            np.column_stack((others % width, others // width, others + asks.size)),
+        )
+    ).astype(np.int32)
+    _seed(both, places, asks.size, field, apart, tables, reach, seed)
+    codes = both.codes.reshape(-1, 2 * LANES)
+    return _improved(codes, asks, answers, ratio, lead, field, apart, rounds, worth)
+
+
+def _check(moments: Moments, usable: NDArray[np.bool_], apart: int) -> None:
     shape = moments.energy.shape
     if usable.shape != shape or usable.dtype != np.bool_:
         raise ValueError(f"usable is bool {shape}. Got: {usable.dtype} {usable.shape}")
     if apart < 1:
         raise ValueError(f"a disc is apart from itself by 1 at least. Got: {apart}")
-    usable = np.ascontiguousarray(usable)
-    field = no_matches(shape)
-    points = np.flatnonzero(usable)
-    if points.size < 2:
-        return field
-    codes = moments.codes.reshape(-1, 2 * LANES)
-    _seed(moments, points, field, apart, tables, reach, seed)
-    least = int(worth * SCALE)
-    spare = field.like()
-    for _ in range(rounds):
-        for jump in (4, 2, 1):
-            _sweep(codes, usable, jump, apart, least, *field.parts(), *spare.parts())
-            field, spare = spare, field
-        _settle(codes, usable, apart, least, *field.parts())
-    return field
 
 
 def _seed(
     moments: Moments,
-    points: NDArray[np.int64],
+    places: NDArray[np.int32],
+    shift: int,
     field: Field,
     apart: int,
     tables: int,
     reach: int,
     seed: int,
 ) -> None:
-    """Let each disc meet those beside it in several orders."""
-    width = field.target.shape[1]
+    """Let each disc meet those beside it in several orders. Places and shift as in `_meet`."""
     codes = moments.codes.reshape(-1, 2 * LANES)
-    features = invariants(moments, points)
+    features = invariants(moments, places[:, 2].astype(np.int64))
     whole = (field.target.ravel(), field.turn.ravel(), field.mirrored.ravel(), field.score.ravel())
     for order in curve_orders(features, tables, np.random.default_rng(seed)):
-        place = points[order]
-        places = np.stack((place % width, place // width, place), axis=1).astype(np.int32)
-        _meet(codes, features[order], places, reach, apart, *whole)
+        _meet(codes, features[order], places[order], shift, reach, apart, *whole)
+
+
+def _improved(
+    codes: NDArray[np.int8],
+    asks: NDArray[np.bool_],
+    answers: NDArray[np.bool_],
+    ratio: float,
+    lead: float,
+    field: Field,
+    apart: int,
+    rounds: int,
+    worth: float,
+) -> Field:
+    """The field after points have handed on what they have found. Grids as in `_sweep`."""
+    least = int(worth * SCALE)
+    spare = field.like()
+    for _ in range(rounds):
+        for jump in (4, 2, 1):
+            _sweep(
+                codes, asks, answers, ratio, lead, jump, apart, least,
+                *field.parts(), *spare.parts(),
+            )  # fmt: skip
+            field, spare = spare, field
+        _settle(codes, answers, ratio, lead, apart, least, *field.parts())
+    return field

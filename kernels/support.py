@@ -1,4 +1,4 @@
-"""How many local matches around each one agree with its map."""
+"""Which local matches agree with a map, and how many around each one agree with its own."""
 
 from __future__ import annotations
 
@@ -73,3 +73,48 @@ def support(
     order = np.argsort(matches[:, 0], kind="stable")
     _support(np.ascontiguousarray(matches), order, radius, tolerance, out)
     return out
+
+
+@kernel("int64(float64[:, ::1], float64[:, ::1], float64[::1], float64, int64[::1])")
+def _explained(
+    matches: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    box: NDArray[np.float64],
+    square: float,
+    found: NDArray[np.int64],
+) -> int:
+    count = 0
+    for i in range(matches.shape[0]):
+        x, y = matches[i, 0], matches[i, 1]
+        if x < box[0] or y < box[1] or x >= box[2] or y >= box[3]:
+            continue
+        off_x = affine[0, 0] * x + affine[0, 1] * y + affine[0, 2] - matches[i, 2]
+        off_y = affine[1, 0] * x + affine[1, 1] * y + affine[1, 2] - matches[i, 3]
+        if off_x * off_x + off_y * off_y < square:
+            found[count] = i
+            count += 1
+    return count
+
+
+def explained(
+    matches: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    box: tuple[float, float, float, float],
+    tolerance: float,
+) -> NDArray[np.int64]:
+    """Which matches start in a box and end where a map takes their start.
+
+    Args:
+        matches: float64 (n, 8), C-contiguous, as in `kernels.correlate.refine`.
+        affine: float64 (2, 3), maps first points to second ones.
+        box: left, top, right and bottom, the last two outside.
+        tolerance: pixels, less than which the second point lies off the map.
+
+    Returns:
+        int64 (k,), their indices, ascending.
+    """
+    found = np.empty(len(matches), np.int64)
+    count = _explained(
+        matches, np.ascontiguousarray(affine), np.array(box, float), tolerance * tolerance, found
+    )
+    return found[:count]

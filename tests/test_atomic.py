@@ -146,3 +146,24 @@ def test_checks_leave_nothing_behind(tmp_path: Path) -> None:
     assert raised.value.exit_code is ExitCode.USAGE
     check_output(tmp_path / "a", overwrite=True)
     assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="names of open files are a Unix thing")
+def test_a_pipe_that_has_no_name_is_written_directly() -> None:
+    """As /dev/stdout is one in `forge predict -o /dev/stdout | head`."""
+    ours, theirs = os.pipe()
+    try:
+        name = Path(f"/dev/fd/{theirs}")
+        check_output(name, overwrite=False)
+        with atomic_writer(name) as file:
+            file.write("a,b\n")
+        assert os.read(ours, 100) == b"a,b\n"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_link_to_itself_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("a.csv")
+    with pytest.raises(OutputError, match="symbolic links"):
+        check_output(tmp_path / "a.csv", overwrite=True)

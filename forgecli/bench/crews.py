@@ -1,7 +1,8 @@
 """The same work in several processes at the same time, for a while: how much gets done.
 
-Every process prepares all phases before the first is timed, so that imports, weights and compiling
-are not in the figures. A phase begins in all of them at the same moment.
+Or in threads of one process, where predict works so. Every process prepares all phases before the
+first is timed, so that imports, weights and compiling are not in the figures. A phase begins in all
+of them at the same moment.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import multiprocessing
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from time import perf_counter, process_time
 from typing import Any
@@ -33,7 +36,7 @@ class Rate:
 
     Attributes:
         images: all processes together.
-        per_second: the sum of the processes' rates.
+        per_second: the sum of the lanes' rates.
         cpu: CPU seconds per image, of all threads.
         seconds: mean seconds per image by stage, in one process while the others work too.
     """
@@ -45,7 +48,12 @@ class Rate:
 
 
 def rates(
-    phases: Mapping[str, tuple[Maker, float]], pictures: int, *, processes: int, threads: int
+    phases: Mapping[str, tuple[Maker, float]],
+    pictures: int,
+    *,
+    processes: int,
+    threads: int,
+    lanes: int = 1,
 ) -> tuple[dict[str, Rate], int]:
     """Run phases one after the other, each in all processes at the same time.
 
@@ -57,7 +65,8 @@ def rates(
             is the slowest.
         pictures: how many there are.
         processes: how many, 1 or more.
-        threads: of each process.
+        threads: of the libraries in each lane.
+        lanes: threads of each process that go through the pictures side by side, with one step.
 
     Returns:
         the rates, and how many of the pictures were taken.
@@ -66,9 +75,9 @@ def rates(
         ForgeError: a process could not prepare, or ended.
     """
     makers = {name: maker for name, (maker, _) in phases.items()}
-    with _crew(makers, processes, threads) as pipes:
+    with _crew(makers, processes, threads, lanes) as pipes:
         slowest = next(iter(phases))
-        alone = _phase(pipes, slowest, 0.0, 1).per_second / processes
+        alone = _phase(pipes, slowest, 0.0, 1).per_second / (processes * lanes)
         taken = min(max(int(alone * phases[slowest][1]), 1), pictures)
         found = {name: _phase(pipes, name, seconds, taken)
                  for name, (_, seconds) in phases.items()}  # fmt: skip
@@ -78,7 +87,7 @@ def rates(
 def _phase(pipes: list[Connection], name: str, seconds: float, pictures: int) -> Rate:
     for pipe in pipes:
         pipe.send((name, seconds, pictures))
-    said = [_heard(pipe) for pipe in pipes]
+    said = [lane for pipe in pipes for lane in _heard(pipe)["lanes"]]
     images = sum(each["images"] for each in said)
     stages: Counter[str] = Counter()
     for each in said:
@@ -92,7 +101,9 @@ def _phase(pipes: list[Connection], name: str, seconds: float, pictures: int) ->
 
 
 @contextmanager
-def _crew(makers: Mapping[str, Maker], processes: int, threads: int) -> Iterator[list[Connection]]:
+def _crew(
+    makers: Mapping[str, Maker], processes: int, threads: int, lanes: int
+) -> Iterator[list[Connection]]:
     """Processes that have prepared; the first alone, for it may compile what the others load."""
     context = multiprocessing.get_context("spawn")
     pipes: list[Connection] = []
@@ -102,7 +113,9 @@ def _crew(makers: Mapping[str, Maker], processes: int, threads: int) -> Iterator
             for number in range(processes):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_serve, args=(theirs, dict(makers), number, threads), daemon=True
+                    target=_serve,
+                    args=(theirs, dict(makers), number, threads, lanes),
+                    daemon=True,
                 )
                 process.start()
                 theirs.close()
@@ -137,7 +150,9 @@ def _heard(pipe: Connection) -> dict[str, Any]:
     return said
 
 
-def _serve(pipe: Connection, makers: dict[str, Maker], number: int, threads: int) -> None:
+def _serve(
+    pipe: Connection, makers: dict[str, Maker], number: int, threads: int, lanes: int
+) -> None:
     """The life of one process."""
     import cv2
 
@@ -150,7 +165,11 @@ def _serve(pipe: Connection, makers: dict[str, Maker], number: int, threads: int
             pipe.send(("ready", {}))
             while (asked := pipe.recv()) is not None:
                 name, seconds, pictures = asked
-                pipe.send(("done", _timed(steps[name], seconds, number, pictures)))
+                cpu = process_time()
+                timed = partial(_timed, steps[name], seconds, pictures)
+                said = _side_by_side(timed, [number * lanes + lane for lane in range(lanes)])
+                said[0]["cpu"] = process_time() - cpu  # of all lanes, in one of them
+                pipe.send(("done", {"lanes": said}))
         except ForgeError as error:
             pipe.send(("failed", str(error)))
         except Exception as error:  # noqa: BLE001 - told to the parent, which tells the user
@@ -158,13 +177,23 @@ def _serve(pipe: Connection, makers: dict[str, Maker], number: int, threads: int
             pipe.send(("failed", f"{type(error).__name__} in {last}: {error}"))
 
 
-def _timed(step: Step, seconds: float, number: int, pictures: int) -> dict[str, Any]:
+def _side_by_side(
+    timed: Callable[[int], dict[str, Any]], numbers: list[int]
+) -> list[dict[str, Any]]:
+    """What each lane did, in a thread of its own; the only one in this."""
+    if len(numbers) == 1:
+        return [timed(numbers[0])]
+    with ThreadPoolExecutor(len(numbers)) as executor:
+        return list(executor.map(timed, numbers))
+
+
+def _timed(step: Step, seconds: float, pictures: int, number: int) -> dict[str, Any]:
     """Rounds through the pictures until the time is over, one at least.
 
-    Processes begin at different pictures.
+    Lanes begin at different pictures.
     """
     stages: Counter[str] = Counter()
-    steps, images, cpu, start = 0, 0, process_time(), perf_counter()
+    steps, images, start = 0, 0, perf_counter()
     while True:
         spent = dict(step((number * 7 + steps) % pictures))
         images += int(spent.pop("images", 1))
@@ -172,4 +201,4 @@ def _timed(step: Step, seconds: float, number: int, pictures: int) -> dict[str, 
         steps += 1
         wall = perf_counter() - start
         if wall >= seconds and steps % pictures == 0:
-            return {"images": images, "wall": wall, "cpu": process_time() - cpu, "stages": stages}
+            return {"images": images, "wall": wall, "cpu": 0.0, "stages": stages}

@@ -22,7 +22,8 @@ class Setup:
         engine: ``torch``, ``openvino``, ``tensorrt``; empty for a detector without a network.
         device: as torch names it.
         precision: of the arithmetic; empty without a network.
-        workers: processes, each with `threads` threads.
+        workers: images at work at the same time, each with `threads` threads of the libraries.
+        shared: whether all are in one process; else each has its own.
         cores: usable.
         view, tta: of the network; empty without one.
         suffix: of the model's file.
@@ -46,6 +47,7 @@ class Setup:
     pictures: int = 0
     megapixels: float = 0.0
     gpu: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Findings:
         }
 
     def stage_rows(self) -> Sequence[tuple[str, str, str]]:
-        """Stage, milliseconds per image in a process, share."""
+        """Stage, milliseconds per image while the others are at work, share."""
         total = sum(self.stages.seconds.values())
         return [
             (name, f"{1e3 * spent:.1f}", f"{spent / total:.1%}")

@@ -93,24 +93,26 @@ def _measured(
     note: Callable[[str], None],
 ) -> Findings:
     on_gpu = plan is not None and plan.device != "cpu"
-    processes = 1 if on_gpu else workers
-    threads = max(1, available_cores() // processes)
+    lanes = workers if chosen.make_shared else 1
+    processes = 1 if on_gpu or chosen.make_shared else workers
+    threads = max(1, available_cores() // (processes * lanes))
     everything: Maker
     core: Maker
     if plan is None:
         everything = partial(all_of, cases, chosen.make, chosen.threshold)
         core = partial(detecting, cases, chosen.make)
     else:
-        everything = partial(all_of_segment, cases, plan)
-        core = partial(computing, cases, plan)
+        everything = partial(all_of_segment, cases, plan, lanes)
+        core = partial(computing, cases, plan, lanes)
     phases = {name: (maker, SHARES[name] * seconds)
               for name, maker in (("stages", everything), ("core", core))}  # fmt: skip
     read = {"decode": (partial(decoding, cases), SHARES["decode"] * seconds)}
-    note(f"the parts, in {processes} process{'es' if processes > 1 else ''}")
+    side = f", {lanes} images side by side" if lanes > 1 else ""
+    note(f"the parts, in {processes} process{'es' if processes > 1 else ''}{side}")
     if processes == workers:
         phases |= read
-    found, taken = rates(phases, len(cases), processes=processes, threads=threads)
-    if processes != workers:  # a GPU is fed by one process, and several decode for it
+    found, taken = rates(phases, len(cases), processes=processes, threads=threads, lanes=lanes)
+    if processes != workers:  # one process feeds the network, and decoding has all cores
         found |= rates(read, taken, processes=workers, threads=1)[0]
     cases = cases[:taken]
     wanted = found["stages"].per_second * SHARES["whole"] * seconds
@@ -159,4 +161,5 @@ def _setup(
         pictures=len(cases),
         megapixels=sum(sizes) / len(sizes) / 1e6,
         gpu=bool(nvidia_driver().gpus),
+        shared=chosen.make_shared is not None,
     )

@@ -14,14 +14,17 @@ def page(found: Findings) -> Iterator[Table | Text]:
     """What to print, one piece after the other."""
     setup, whole = found.setup, found.whole
     how = f"{setup.engine} on {setup.device}, {setup.precision}" if setup.engine else setup.device
+    at_once = _count(setup.workers, "process")
+    if setup.shared:
+        at_once = f"{_count(setup.workers, 'image')} at a time in one process"
     yield Text.assemble(
         (setup.label, "bold"),
-        f"  {how}; {_count(setup.workers, 'process')}, {_count(setup.threads, 'thread')} each; "
+        f"  {how}; {at_once}, {_count(setup.threads, 'thread')} each; "
         f"{setup.pictures} {'images' if setup.own else 'drawn images'}, "
         f"{setup.megapixels:.2f} Mpx on average\n",
     )
     yield _table(("stage", "ms per image", "share"), found.stage_rows())
-    yield Text(f"in one process, the others at work; {found.stages.cpu:.3f} CPU seconds an image\n")
+    yield Text(f"for one image, the others at work; {found.stages.cpu:.3f} CPU seconds an image\n")
     yield _table(("", "images/s", "of the limit"), found.rate_rows())
     lines = [f"started in {whole.start:.1f} s; {whole.flagged} of {whole.images} images flagged"]
     if setup.device == "cpu":

@@ -34,7 +34,10 @@ def readable(named: Sequence[str | Path], most: int, warn: Callable[[str], None]
     chosen = [cases[index * len(cases) // count] for index in range(count)]
     good = [case for case in chosen if _can_be_read(case)]
     if not good:
-        raise UsageError("none of the images can be read.", mend="forge inspect says why")
+        raise UsageError(
+            "none of the images can be read.",
+            mend="forge predict says of each what is wrong with it",
+        )
     if len(good) < count:
         warn(f"{count - len(good)} of {count} images cannot be read: left out")
     return good

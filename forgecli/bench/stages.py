@@ -5,6 +5,7 @@ The functions here make the steps of `forgecli.bench.crews`. They call what `for
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -21,35 +22,50 @@ _ROOM = 256 << 20
 """Bytes of pictures or batches that a process keeps ready, about."""
 
 
+class Seen(threading.local):
+    """What an engine was asked for a picture, in this thread.
+
+    Attributes:
+        last: when its last answer was there.
+        inside: seconds that it computed.
+        batches: what it was given, where that is kept.
+    """
+
+    def __init__(self) -> None:
+        self.last = self.inside = 0.0
+        self.batches: list[Images] = []
+
+
 class WatchedEngine(Engine):
     """An engine that remembers when it was asked, and for how long it computed.
 
     Args:
         engine: what computes.
         keep: whether the batches are kept too.
+
+    Attributes:
+        seen: of the picture that this thread is at.
     """
 
     def __init__(self, engine: Engine, *, keep: bool = False) -> None:
         self.spec = engine.spec
         self._engine = engine
         self._keep = keep
-        self.first = self.last = self.inside = 0.0
-        self.batches: list[Images] = []
+        self.seen = Seen()
 
     def forget(self) -> None:
         """Begin a new picture."""
-        self.first = self.last = self.inside = 0.0
-        self.batches = []
+        self.seen.last = self.seen.inside = 0.0
+        self.seen.batches = []
 
     def infer(self, images: Images) -> Logits:
         """As the engine does it."""
         started = perf_counter()
         logits = self._engine.infer(images)
-        self.last = perf_counter()
-        self.first = self.first or started
-        self.inside += self.last - started
+        self.seen.last = perf_counter()
+        self.seen.inside += self.seen.last - started
         if self._keep:
-            self.batches.append(images.copy())
+            self.seen.batches.append(images.copy())
         return logits
 
     def _infer(self, images: Images) -> Logits:
@@ -81,13 +97,13 @@ def detecting(cases: Sequence[Case], make: Callable[[], Detector]) -> Step:
     return step
 
 
-def computing(cases: Sequence[Case], plan: SegmentPlan) -> Step:
+def computing(cases: Sequence[Case], plan: SegmentPlan, at_once: int = 1) -> Step:
     """The engine on input that lies ready: exactly the batches that the detector would give it.
 
     A GPU gets each picture as a batch of equal ones, for that is how it is fed; copies to it and
-    from it are part of the time.
+    from it are part of the time. Up to `at_once` threads may call the step at the same time.
     """
-    engine = opened(plan)
+    engine = opened(plan, at_once)
     watched = WatchedEngine(engine, keep=True)
     detector = _detector(plan, watched)
     ready: list[list[Images]] = []
@@ -95,8 +111,8 @@ def computing(cases: Sequence[Case], plan: SegmentPlan) -> Step:
     for picture in _ready(cases):
         watched.forget()
         detector.detect([picture])
-        several = plan.batch if plan.device != "cpu" and len(watched.batches[0]) == 1 else 1
-        ready.append([np.repeat(batch, several, axis=0) for batch in watched.batches])
+        several = plan.batch if plan.device != "cpu" and len(watched.seen.batches[0]) == 1 else 1
+        ready.append([np.repeat(batch, several, axis=0) for batch in watched.seen.batches])
         if sum(batch.nbytes for batches in ready for batch in batches) > _ROOM:
             break
 
@@ -109,11 +125,11 @@ def computing(cases: Sequence[Case], plan: SegmentPlan) -> Step:
     return step
 
 
-def all_of_segment(cases: Sequence[Case], plan: SegmentPlan) -> Step:
-    """Everything from the file to the text of its row."""
+def all_of_segment(cases: Sequence[Case], plan: SegmentPlan, at_once: int = 1) -> Step:
+    """Everything from the file to the text of its row, for up to `at_once` threads."""
     from kernels.rle import annotation_to_text
 
-    watched = WatchedEngine(opened(plan))
+    watched = WatchedEngine(opened(plan, at_once))
     detector = _detector(plan, watched)
 
     def step(number: int) -> dict[str, float]:
@@ -126,9 +142,9 @@ def all_of_segment(cases: Sequence[Case], plan: SegmentPlan) -> Step:
         ended = perf_counter()
         return {
             "decode": decoded - started,
-            "prepare": watched.last - decoded - watched.inside,
-            "engine": watched.inside,
-            "finish": ended - watched.last,
+            "prepare": watched.seen.last - decoded - watched.seen.inside,
+            "engine": watched.seen.inside,
+            "finish": ended - watched.seen.last,
         }
 
     return step
@@ -156,11 +172,11 @@ def all_of(cases: Sequence[Case], make: Callable[[], Detector], threshold: float
     return step
 
 
-def opened(plan: SegmentPlan) -> Engine:
+def opened(plan: SegmentPlan, at_once: int = 1) -> Engine:
     """The engine of a plan, as the detector opens it."""
     from forgecli.segment.opening import open_planned
 
-    return open_planned(plan)
+    return open_planned(plan, at_once=at_once)
 
 
 def _detector(plan: SegmentPlan, engine: Engine) -> Detector:

@@ -30,7 +30,7 @@ from forgecli.segment.checkpoint import DIVERGED, load_checkpoint
 from forgecli.segment.onnx_file import spec_of
 
 if TYPE_CHECKING:
-    from forgecli.build.int8 import Int8Report
+    from forgecli.build.int8_report import Int8Report
     from forgecli.segment.models.network import Network
 
 

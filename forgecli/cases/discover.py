@@ -86,4 +86,5 @@ def _ignored(files: Files) -> str:
         f"{count} {suffix or 'without a suffix'}" for suffix, count in files.ignored.most_common(5)
     )
     total = files.ignored.total()
-    return f"{total} file{'s' if total > 1 else ''} that are not pictures passed over ({kinds})"
+    files_of = "files" if total > 1 else "file"
+    return f"{total} {files_of} of kinds that forge does not read passed over ({kinds})"

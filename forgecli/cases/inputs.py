@@ -122,7 +122,10 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 def _take_pattern(pattern: str, files: Files, seen: set[tuple[int, int]]) -> None:
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (patterns with a root)
     if not matches:
-        raise UsageError(f"Nothing matches the pattern {pattern}.")
+        raise UsageError(
+            f"Nothing matches the pattern {pattern}.",
+            mend="check it from the current folder; ** stands for any folders between",
+        )
     for match in matches:
         path = Path(match)
         if _is_folder(path):
@@ -138,7 +141,11 @@ def _read_list(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"The list cannot be read: {error.strerror}.", file=path) from None
+        raise UsageError(
+            f"The list cannot be read: {error.strerror}.",
+            file=path,
+            mend="name a file with one path a line, as @list.txt",
+        ) from None
 
 
 def _take_list(content: bytes, name: str, files: Files, seen: set[tuple[int, int]]) -> None:
@@ -155,4 +162,6 @@ def _take_list(content: bytes, name: str, files: Files, seen: set[tuple[int, int
         else:
             _take_file(path, files)
     if len(files.paths) == before:
-        raise UsageError("The list names no pictures.", file=name)
+        raise UsageError(
+            "The list names no pictures.", file=name, mend="write one path of a picture a line"
+        )

@@ -56,7 +56,6 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """See `HELP`."""
-    from rich.console import Console
 
     from forgecli import console
     from kernels.jit import on_first_compile
@@ -85,6 +84,6 @@ def bench(
     if json:
         typer.echo(json_module.dumps(found.as_json(), indent=2))
         return
-    stdout = Console(highlight=False)
+    stdout = console.stdout_for_tables()
     for piece in page(found):
         stdout.print(piece)

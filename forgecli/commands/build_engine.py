@@ -153,8 +153,6 @@ def build_engine(
     """See `HELP`."""
     import os
 
-    from rich.console import Console
-
     from forgecli import console
     from forgecli.config import read_config, resolve
     from forgecli.errors import UsageError
@@ -204,4 +202,4 @@ def build_engine(
     elif layers and result.engine is not None:
         typer.echo(result.engine.layers)
     elif result.findings:
-        Console(highlight=False).print(table(result))
+        console.stdout_for_tables().print(table(result))

@@ -59,7 +59,6 @@ def compare(
     ] = False,
 ) -> None:
     """See `HELP`."""
-    from rich.console import Console
 
     from forgecli import console
     from forgecli.atomic import check_output
@@ -89,7 +88,7 @@ def compare(
     if json:
         typer.echo(json_module.dumps(comparison.as_json(most), indent=2))
         return
-    stdout = Console(highlight=False)
+    stdout = console.stdout_for_tables()
     for name, file in (("A", submission_a), ("B", submission_b)):
         stdout.print(f"{name}  {console.printable(str(file))}", markup=False, soft_wrap=True)
     stdout.print()

@@ -40,7 +40,6 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """See `HELP`."""
-    from rich.console import Console
 
     from forgecli import console
     from forgecli.doctor.diagnosis import diagnose
@@ -62,7 +61,7 @@ def doctor(
     if json:
         typer.echo(json_module.dumps(found.as_json(), indent=2))
     else:
-        stdout = Console(highlight=False)
+        stdout = console.stdout_for_tables()
         for number, piece in enumerate(page(found)):
             if number:
                 stdout.print()

@@ -52,7 +52,6 @@ def inspect(
     ] = False,
 ) -> None:
     """See `HELP`."""
-    from rich.console import Console
 
     from forgecli import console
     from forgecli.atomic import check_output
@@ -94,7 +93,7 @@ def inspect(
     if json:
         typer.echo(json_module.dumps(summary.as_json(), indent=2))
     else:
-        stdout = Console(highlight=False)
+        stdout = console.stdout_for_tables()
         for table in tables(summary):
             stdout.print(table)
             stdout.print()

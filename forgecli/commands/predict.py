@@ -232,9 +232,9 @@ def predict(
         int | None,
         typer.Option(
             metavar="N",
-            help="Images at work at the same time, each in its own process, so that a crash costs "
-            "one image; 0: no other process. Default: one per core; with a network on a GPU 1, "
-            "or up to 4 of fused, or of match there.",
+            help="Images at work at the same time, each in its own process (of segment with an "
+            ".onnx all in one), so that a crash costs one image; 0: no other process. Default: one "
+            "per core; with a network on a GPU 1, or up to 4 of fused, or of match there.",
             rich_help_panel=_HOW,
         ),
     ] = None,

@@ -50,7 +50,6 @@ def score(
     ] = False,
 ) -> None:
     """See `HELP`."""
-    from rich.console import Console
 
     from forgecli import console
     from forgecli.atomic import check_output
@@ -77,7 +76,7 @@ def score(
     if json:
         typer.echo(json_module.dumps(summary.as_json(), indent=2))
         return
-    stdout = Console(highlight=False)
+    stdout = console.stdout_for_tables()
     for table in tables(summary):
         stdout.print(table)
         stdout.print()

@@ -70,7 +70,6 @@ def synth(
     if authentic is None or output is None:
         raise UsageError("AUTHENTIC and --output are needed.", mend="forge synth FOLDER -o DATASET")
 
-    from rich.console import Console
     from rich.progress import track
 
     from forgecli import console
@@ -92,7 +91,7 @@ def synth(
     summary = Summary()
     for case in cases:
         summary.add(case)
-    Console(highlight=False).print(table(summary))
+    console.stdout_for_tables().print(table(summary))
     for name, why in summary.unreadable.items():
         console.warn(f"{name}: {why}")
     for name, why in summary.failed.items():

@@ -112,7 +112,6 @@ def tune(
     import os
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.progress import track
 
     from forgecli import console
@@ -194,7 +193,7 @@ def tune(
         written = {"thresholds": asdict(found.thresholds), **told, "written": not dry_run}
         typer.echo(json_module.dumps(written, indent=2))
     else:
-        stdout = Console(highlight=False)
+        stdout = console.stdout_for_tables()
         for table in tables(found):
             stdout.print(table)
             stdout.print()

@@ -11,12 +11,16 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from forgecli.cores import available_cores
 
 PATIENCE = 60.0
 """Seconds until an import counts as hanging; PyTorch from a cold disk takes 10."""
+
+LOADING = 180.0
+"""Seconds until a network counts as one that does not load; most are compiled in a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,24 @@ def ask(name: str, *, patience: float = PATIENCE) -> Answer:
     """Ask one library in a process of its own. Does not raise for whatever the library does."""
     if name != "base" and find_spec(name) is None:
         return Answer(installed=False)
-    command = [sys.executable, "-m", "forgecli.doctor.probe", name]
+    return _answer("forgecli.doctor.probe", name, patience=patience, crash="its import crashes")
+
+
+def ask_of(file: Path, *, patience: float = LOADING) -> Answer:
+    """Whether an ONNX file loads and gives numbers, by trial, in a process of its own.
+
+    Returns:
+        an answer whose facts are ``fault``, empty where all is well, and ``mend``; see
+        `forgecli.doctor.trial`.
+    """
+    return _answer(
+        "forgecli.doctor.trial", str(file.absolute()), patience=patience, crash="to load it crashes"
+    )
+
+
+def _answer(module: str, argument: str, *, patience: float, crash: str) -> Answer:
+    """What a module of ours says, run as a program with one argument."""
+    command = [sys.executable, "-m", module, argument]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
             command, capture_output=True, text=True, errors="replace", timeout=patience,
@@ -73,18 +94,24 @@ def ask(name: str, *, patience: float = PATIENCE) -> Answer:
         return Answer(True, True, error=f"no answer within {patience:g} s")
     except OSError as error:
         return Answer(True, True, error=f"Python cannot be started: {error.strerror}")
-    return heard(done.returncode, done.stdout, done.stderr)
+    return heard(done.returncode, done.stdout, done.stderr, crash)
 
 
-def heard(code: int, stdout: str, stderr: str) -> Answer:
-    """The answer in what a probe printed, or why there is none."""
+def heard(code: int, stdout: str, stderr: str, crash: str = "its import crashes") -> Answer:
+    """The answer in what a probe printed, or why there is none.
+
+    Args:
+        code: that it ended with.
+        stdout, stderr: what it printed.
+        crash: what a signal that ended it means, in words.
+    """
     lines = [line for line in stdout.splitlines() if line.strip()]
     try:
         said = json.loads(lines[-1]) if lines else None
     except ValueError:
         said = None
     if code < 0:
-        return Answer(True, True, error=f"its import crashes the process ({_signal(-code)})")
+        return Answer(True, True, error=f"{crash} the process ({_signal(-code)})")
     if isinstance(said, dict) and isinstance(said.get("facts"), dict):
         return Answer(True, True, facts=said["facts"])
     if isinstance(said, dict) and "error" in said:

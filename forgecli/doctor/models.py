@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forgecli.doctor.ask import Answer
+from forgecli.doctor.ask import Answer, ask_of
 from forgecli.doctor.verdicts import Verdict, gpus_of
 from forgecli.errors import ForgeError, UsageError
 from forgecli.segment.checkpoint import not_finite, read_card
@@ -39,7 +39,7 @@ Mismatch = Callable[[Mapping[str, Any]], str | None]
 
 
 def judge_model(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verdict:
-    """Whether a file of a network would load. Of an .onnx the weights are not read.
+    """Whether a file of a network would load. An .onnx is loaded, and run once.
 
     Args:
         file: ``.safetensors``, ``.onnx`` or ``.engine``.
@@ -139,8 +139,16 @@ def _finite(bits: NDArray[Any], exponent: NDArray[Any]) -> bool:
 
 def _onnx(file: Path, ways: Mapping[str, Verdict], _: Mismatch) -> Verdict:
     card = read_onnx_card(file)
-    precision = spec_of(card, file).precision
-    return _as(ways["openvino on the CPU"], file, f"{card.model}, {precision}")
+    label = f"{card.model}, {spec_of(card, file).precision}"
+    way = ways["openvino on the CPU"]
+    if way.runs:
+        tried = ask_of(file)
+        fault = tried.error or str(tried.facts["fault"])
+        if fault:
+            mend = "" if tried.error else str(tried.facts["mend"])
+            mend = mend or "export the checkpoint again with forge build-engine --onnx-only"
+            return Verdict(str(file), False, f"{label}: {fault}".rstrip("."), mend, broken=True)
+    return _as(way, file, label)
 
 
 def _engine(file: Path, ways: Mapping[str, Verdict], mismatch: Mismatch) -> Verdict:

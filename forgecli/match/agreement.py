@@ -43,6 +43,15 @@ class Window:
             min(shape[0], self.bottom + by),
         )
 
+    def within(self, bounds: Window) -> Window:
+        """The part of the window that lies in another."""
+        return Window(
+            max(self.left, bounds.left),
+            max(self.top, bounds.top),
+            min(self.right, bounds.right),
+            min(self.bottom, bounds.bottom),
+        )
+
     def cut(self, image: FloatImage) -> FloatImage:
         """The part of an image inside the window (a view)."""
         return image[self.top : self.bottom, self.left : self.right]

@@ -5,37 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forgecli.detection import Affine
 from forgecli.match.agreement import Mask, Window
+from forgecli.match.band_growth import band_candidates
 from forgecli.match.band_likeness import extent_of
 from forgecli.match.band_pairs import BandPair, pairs_of
 from forgecli.match.bands import Bands
+from forgecli.match.candidates import Candidate
 from forgecli.match.lanes import Band, Lane, find_bands, find_lanes
-from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
-
-_SPACING = 8.0
-"""Pixels between the matches of one pair: the cells in which support is counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class BlotMatches:
-    """What the blots of a figure hold twice.
+class BlotPairs:
+    """What the blots of a figure may hold twice.
 
     Attributes:
-        matches: float64 (n, 8), local matches as in `proposals`; several for each pair, spread over
-            its band, from each side.
-        similarity: float64 (n,), of the pair that a match comes from (`BandPair.similarity`).
         bands: the bands that were found.
         lanes: their lanes.
-        pairs: all that were aligned, the most similar first. The matches come from those that reach
-            `band_similarity`, at most `max_band_copies` of them.
+        pairs: all that were aligned, the most similar first.
     """
 
-    matches: Matches
-    similarity: NDArray[np.float64]
     bands: tuple[Band, ...]
     lanes: tuple[Lane, ...]
     pairs: tuple[BandPair, ...]
@@ -80,14 +71,13 @@ def bands_and_lanes(
     return found, find_lanes(found, panels)
 
 
-def blot_matches(
+def compare_bands(
     views: Bands, panels: tuple[Window, ...], usable: Mask, settings: MatchSettings
-) -> BlotMatches:
-    """Bands of blot panels that look like copies of each other, as local matches.
+) -> BlotPairs:
+    """The bands of blot panels, and those that look alike.
 
     Every band is compared with all others of all the panels, in four poses, at scales from
-    1 / `band_scale` to `band_scale`. Matches are made of the pairs that reach `band_similarity`, at
-    most `max_band_copies`, the most similar.
+    1 / `band_scale` to `band_scale`.
 
     Args:
         views: the figure.
@@ -96,49 +86,35 @@ def blot_matches(
         settings: section "Blots".
     """
     found, lanes = bands_and_lanes(views, panels, usable, settings)
-    pairs = pairs_of(views, found, panels, settings)
-    rows, likeness = [], []
-    for pair in pairs[: settings.max_band_copies]:
-        if pair.similarity < settings.band_similarity:
-            break
-        made = _spread_over(found[pair.first], pair.affine)
-        rows += [made, _reversed(made)]
-        likeness += [np.full(2 * len(made), pair.similarity)]
-    return BlotMatches(
-        matches=np.concatenate(rows) if rows else np.empty((0, 8)),
-        similarity=np.concatenate(likeness) if likeness else np.empty(0),
-        bands=tuple(found),
-        lanes=tuple(lanes),
-        pairs=tuple(pairs),
-    )
+    return BlotPairs(tuple(found), tuple(lanes), tuple(pairs_of(views, found, panels, settings)))
 
 
-def _spread_over(band: Band, affine: Affine) -> Matches:
-    """Local matches of one map all over a band, float64 (n, 8)."""
-    half_x, half_y = extent_of(band)
-    across = _places(half_x)
-    down = _places(half_y)
-    x, y = (grid.ravel() for grid in np.meshgrid(band.x + across, band.y + down))
-    points = np.column_stack((x, y))
-    copies = points @ affine[:, :2].T + affine[:, 2]
-    linear = np.broadcast_to(affine[:, :2].ravel(), (len(points), 4))
-    return np.ascontiguousarray(np.hstack((points, copies, linear)))
+def blot_candidates(
+    views: Bands, panels: tuple[Window, ...], usable: Mask, settings: MatchSettings
+) -> tuple[list[Candidate], list[tuple[Window, Window]]]:
+    """Bands that stand twice in the blots of a figure, and blots that match as wholes.
 
+    Args:
+        views: the figure.
+        panels: those that show blots or gels.
+        usable: bool (H, W), what may be evidence.
+        settings: section "Blots".
 
-def _places(half: float) -> NDArray[np.float64]:
-    """Offsets from the middle, one spacing apart, at most five, none on the very edge."""
-    number = int(np.clip(2 * 0.8 * half // _SPACING + 1, 1, 5))
-    return np.linspace(-0.8 * half, 0.8 * half, number) if number > 1 else np.zeros(1)
-
-
-def _reversed(matches: Matches) -> Matches:
-    """The same matches seen from the copies."""
-    linear = np.linalg.inv(matches[:, 4:].reshape(-1, 2, 2)).reshape(-1, 4)
-    return np.ascontiguousarray(np.hstack((matches[:, 2:4], matches[:, :2], linear)))
+    Returns:
+        candidates, the most similar pair of bands first, ranked among themselves: beside matches
+        of texture, those of smooth bands come last. And pairs of panels, over half of whose lanes
+        match.
+    """
+    if not panels:
+        return [], []
+    found = compare_bands(views, panels, usable, settings)
+    made = list(band_candidates(views, found.bands, found.pairs, panels, usable, settings))
+    wholes = whole_blots(found, panels, settings)
+    return made, [(panels[whole.first], panels[whole.second]) for whole in wholes]
 
 
 def whole_blots(
-    found: BlotMatches, panels: tuple[Window, ...], settings: MatchSettings
+    found: BlotPairs, panels: tuple[Window, ...], settings: MatchSettings
 ) -> list[WholeBlot]:
     """Panels that match as wholes: over half of the lanes of one stand in another, one way.
 

@@ -23,7 +23,7 @@ from kernels.correlate import refine
 from kernels.extent import extent
 from kernels.moved import correlations
 from kernels.nearest import Best, most_similar
-from kernels.patchmatch import find_field
+from kernels.patchmatch import find_field, find_scaled_field
 from kernels.zernike import describe
 
 Doubles = NDArray[np.float64]
@@ -90,6 +90,13 @@ class Compute(Protocol):
     ) -> Field:  # fmt: skip
         """See `kernels.patchmatch.find_field`. Takes the moments of its own `describe`."""
 
+    def find_scaled_field(
+        self, small: Any, small_usable: NDArray[np.bool_], large: Any,
+        large_usable: NDArray[np.bool_], /, *, ratio: float, apart: int, tables: int, reach: int,
+        worth: float,
+    ) -> Field:  # fmt: skip
+        """See `kernels.patchmatch.find_scaled_field`. Takes moments of its own `describe`."""
+
     def agreeing(
         self, field: Any, /, *, reach: int, tolerance: float, worth: float
     ) -> NDArray[np.int32]:
@@ -136,6 +143,7 @@ class OnCpu:
     extent = staticmethod(extent)
     describe = staticmethod(describe)
     find_field = staticmethod(find_field)
+    find_scaled_field = staticmethod(find_scaled_field)
     agreeing = staticmethod(agreeing)
     local_maps = staticmethod(local_maps)
 

@@ -8,16 +8,62 @@ copy-move forgery detection", TIFS 2015.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.agreement import Mask
-from forgecli.match.bands import Bands
-from forgecli.match.compute import CPU, Compute
+from forgecli.match.bands import Bands, FloatImage
+from forgecli.match.compute import CPU, Compute, Field, Moments
 from forgecli.match.evidence import share_around
 from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Discs:
+    """Of an image, what a field is sought over.
+
+    Attributes:
+        moments: of the discs on its grid.
+        takes_part: bool (h, w), those that may be evidence and that vary.
+        stride: pixels from one to the next; the first is the pixel (`dense_radius`,
+            `dense_radius`).
+    """
+
+    moments: Moments
+    takes_part: Mask
+    stride: int
+
+
+def discs_of(
+    bands: Bands,
+    usable: Mask,
+    settings: MatchSettings,
+    compute: Compute = CPU,
+    *,
+    inside: Mask | None = None,
+) -> Discs:
+    """The discs of an image; arguments as for `dense_matches`."""
+    stride = 1 if usable.size <= settings.dense_every_pixel else 2
+    if inside is not None:
+        usable = usable & (share_around(inside, settings.dense_radius) >= settings.patch_share)
+    return describe_discs(bands.smooth, usable, stride, settings, compute)
+
+
+def describe_discs(
+    image: FloatImage, usable: Mask, stride: int, settings: MatchSettings, compute: Compute
+) -> Discs:
+    """The discs around every so manieth usable pixel of an image, float32 (H, W)."""
+    moments = compute.describe(
+        image, radius=settings.dense_radius, stride=stride, lift=settings.dense_lift
+    )
+    height, width = moments.energy.shape
+    start = settings.dense_radius
+    takes_part = usable[start::stride, start::stride][:height, :width]
+    varies = moments.energy > settings.dense_contrast**2
+    return Discs(moments, np.ascontiguousarray(takes_part & varies), stride)
 
 
 def dense_matches(
@@ -27,6 +73,7 @@ def dense_matches(
     compute: Compute = CPU,
     *,
     inside: Mask | None = None,
+    discs: Discs | None = None,
 ) -> Matches:
     """Local maps that the field of most similar discs agrees on, best supported first.
 
@@ -37,29 +84,33 @@ def dense_matches(
         compute: where the field is made.
         inside: bool (H, W), pixels of panels; discs on the edges of panels are left out. None:
             all.
+        discs: what `discs_of` says of all this, if it was asked already.
 
     Returns:
         float64 (n, 8), at most `settings.dense_matches`, spread over the image; each pair of places
         once, the upper one first.
     """
-    stride = 1 if usable.size <= settings.dense_every_pixel else 2
-    moments = compute.describe(
-        bands.smooth, radius=settings.dense_radius, stride=stride, lift=settings.dense_lift
-    )
-    height, width = moments.energy.shape
-    start = settings.dense_radius
-    if inside is not None:
-        usable = usable & (share_around(inside, settings.dense_radius) >= settings.patch_share)
-    takes_part = usable[start::stride, start::stride][:height, :width]
-    takes_part = takes_part & (moments.energy > settings.dense_contrast**2)
+    if discs is None:
+        discs = discs_of(bands, usable, settings, compute, inside=inside)
     field = compute.find_field(
-        moments,
-        takes_part,
-        apart=max(1, math.ceil(settings.min_distance / stride)),
+        discs.moments,
+        discs.takes_part,
+        apart=max(1, math.ceil(settings.min_distance / discs.stride)),
         tables=settings.dense_orders,
         reach=settings.dense_beside,
         worth=settings.dense_similarity,
     )
+    matches = _upper_first(maps_of(field, settings, compute))
+    # A copy is found from both its ends.
+    cells = np.floor(matches[:, :4] / settings.dense_cell).astype(np.int64)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    matches = matches[np.sort(first)[: settings.dense_matches]]
+    matches[:, :4] = matches[:, :4] * discs.stride + settings.dense_radius
+    return np.ascontiguousarray(matches)
+
+
+def maps_of(field: Field, settings: MatchSettings, compute: Compute) -> Matches:
+    """Local maps that neighbours in a field agree on, in grid points, best supported first."""
     count = compute.agreeing(
         field,
         reach=settings.dense_reach,
@@ -75,14 +126,7 @@ def dense_matches(
         worth=settings.dense_similarity,
     )
     area = np.abs(maps[:, 4] * maps[:, 7] - maps[:, 5] * maps[:, 6])
-    good = (error < settings.dense_error) & (area > settings.min_scale**2)
-    matches = _upper_first(maps[good])
-    # A copy is found from both its ends.
-    cells = np.floor(matches[:, :4] / settings.dense_cell).astype(np.int64)
-    _, first = np.unique(cells, axis=0, return_index=True)
-    matches = matches[np.sort(first)[: settings.dense_matches]]
-    matches[:, :4] = matches[:, :4] * stride + start
-    return np.ascontiguousarray(matches)
+    return maps[(error < settings.dense_error) & (area > settings.min_scale**2)]
 
 
 def _best_of_cells(

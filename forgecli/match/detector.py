@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 
 from forgecli.detection import Criterion, Detection, Picture
-from forgecli.match.bands import bands_of
+from forgecli.match.bands import Bands, bands_of
+from forgecli.match.candidates import Candidate
 from forgecli.match.compute import CPU, Compute
+from forgecli.match.edge import default_edge, with_edge
+from forgecli.match.edge_statistics import planes_of
 from forgecli.match.group import group
 from forgecli.match.judge import Judge, default_judge
 from forgecli.match.members import members
@@ -40,8 +43,10 @@ class MatchDetector:
         self._thresholds: dict[str, float] | None = None
 
     def prepare(self) -> None:
-        """Compile the kernels and read the judge, so that the first image costs what others do."""
+        """Compile the kernels and read what was fitted, so that the first image costs what others
+        do."""
         self.judge()
+        default_edge()
         rng = np.random.default_rng(0)
         noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
         noise[:, 32:] = noise[:, :32]  # without a copy, the last kernels would not be called
@@ -60,8 +65,13 @@ class MatchDetector:
         return self._thresholds.get(kind, self._thresholds[POOLED])
 
     def criterion(self, kind: str) -> Criterion:
-        """The same, with the kind and the rate that it is for."""
-        rate = self.settings.false_positive_rate if self.settings.threshold is None else None
+        """The same, with the kind and the rate that it is for.
+
+        None was measured where copies shown as negatives, or keypoints, are looked for too.
+        """
+        asked = self.settings
+        measured = asked.threshold is None and not asked.inverted and not asked.keypoints
+        rate = asked.false_positive_rate if measured else None
         return Criterion(kind, self.threshold(kind), rate)
 
     def detect(self, pictures: Sequence[Picture]) -> list[Detection]:
@@ -83,15 +93,19 @@ class MatchDetector:
         probability = judge.probability(evidence)
         score = float(probability.max()) if probability.size else 0.0
         criterion = self.criterion(kind_of_image(found.layout))
-        accepted = []
+        held: list[int] = []
         if probability.size and score >= criterion.threshold:
-            for index in members(found.candidates, probability, self.settings):
-                accepted.append((found.candidates[index], found.correlation(index)))
+            held = members(found.candidates, probability, self.settings)
+        bands = cache(lambda: bands_of(picture.pixels))
+        copies = self._outlined([found.candidates[index] for index in held], picture, bands)
+        edged = time.perf_counter()
+        correlations = [found.correlation(index) for index in held]
         instances, pairs = group(
-            accepted, found.layout, shape, self.settings, wholes=found.wholes,
-            grey=cache(lambda: bands_of(picture.pixels).smooth),
+            list(zip(copies, correlations, strict=True)), found.layout, shape, self.settings,
+            wholes=found.wholes, grey=lambda: bands().smooth,
         )  # fmt: skip
-        seconds = {**found.seconds, "group": time.perf_counter() - started}
+        ended = time.perf_counter()
+        seconds = {**found.seconds, "edge": edged - started, "group": ended - edged}
         return Detection(
             case_id=picture.case_id,
             shape=shape,
@@ -102,3 +116,12 @@ class MatchDetector:
             found_by="match",
             criterion=criterion,
         )
+
+    def _outlined(
+        self, held: Sequence[Candidate], picture: Picture, bands: Callable[[], Bands]
+    ) -> list[Candidate]:
+        """Those held to be copies, with their edges drawn to the pixel."""
+        if not held:
+            return []
+        planes = planes_of(picture.pixels)
+        return [with_edge(candidate, planes, bands(), self.settings) for candidate in held]

@@ -14,7 +14,9 @@ from forgecli.match.bands import Bands, FloatImage
 from forgecli.match.candidates import Candidate
 from forgecli.match.compute import CPU, Compute
 from forgecli.match.outline import gain_and_offset
+from forgecli.match.printed import print_of
 from forgecli.match.seam import Seam
+from forgecli.match.self_likeness import self_likeness
 from forgecli.match.texture import independent_samples, information, two_levels
 
 FEATURES = (
@@ -54,6 +56,11 @@ FEATURES = (
     "information_fine",
     "information_noise",
     "two_levels",
+    "plateau",
+    "crisp",
+    "quiet",
+    "repeats_fine",
+    "symmetric_fine",
 )
 """Names of the columns, in order."""
 
@@ -283,6 +290,10 @@ def _statistics(
     ):
         values[name] = np.log1p(information(agreed, independent_samples(band, inside)))
     values["two_levels"] = two_levels(grey[inside])
+    values |= print_of(grey, inside)._asdict()
+    # In the low band they cost as much again, and told nothing more out of fold.
+    own = self_likeness([window.cut(bands.middle)], inside)[0]
+    values["repeats_fine"], values["symmetric_fine"] = own
     return np.array([values[name] for name in FEATURES], np.float64)
 
 

@@ -48,6 +48,7 @@ class OnGpu:
         self.extent = verification.extent
         self.describe = dense.describe
         self.find_field = dense.find_field
+        self.find_scaled_field = dense.find_scaled_field
         self.agreeing = dense.agreeing
         self.local_maps = dense.local_maps
 
@@ -109,7 +110,7 @@ def resolve_device(asked: str | None) -> str:
         CupyDevice(number)
     except ImportError as error:
         raise UsageError(
-            f"match on a GPU needs CuPy, which cannot be imported: {error}.",
+            f"match on a GPU needs CuPy and CUDA's compiler: {error}.",
             mend=f"{_EXTRAS}, or {_INSTEAD}",
         ) from error
     except RuntimeError as error:

@@ -21,6 +21,7 @@ from forgecli.match.fit import fit_map
 from forgecli.match.proposals import Matches
 from forgecli.match.settings import MatchSettings
 from kernels.affine_map import moved_at_least
+from kernels.support import explained
 
 _CROSS = np.ones((3, 3), np.uint8)
 
@@ -68,7 +69,7 @@ def grow(
     touched = _paint_seeds(seeds, window)
     affine = affine.copy()
     mask: Mask | None = None
-    asked = np.empty((0, 8)) if matches is None else matches
+    asked = np.empty((0, 8)) if matches is None else np.ascontiguousarray(matches)
     for turn in range(settings.grow_rounds):
         mask = _agreeing(bands, affine, window, touched, settings)
         if mask is None or (
@@ -76,7 +77,7 @@ def grow(
         ):
             return None
         fitted = _fit(bands, affine, window, mask, settings)
-        moved = _largest_move(affine, fitted, window, mask)
+        moved = _largest_move(affine, fitted, _box(window, mask))
         affine = fitted
         before, reaches = window, _touches_border(mask, window, bands.shape)
         if reaches:
@@ -84,8 +85,8 @@ def grow(
             window = window.grown(max(settings.grow_margin, side // 2), bands.shape)
         near = _company(asked, affine, Placed(before, mask), window, settings)
         points = asked[near, :2]
-        asked = np.delete(asked, near, axis=0)
         if len(near):
+            asked = np.delete(asked, near, axis=0)
             window = _joined(window, _around(points, settings.grow_margin, bands.shape))
         if window == before and moved < settings.grow_still and not len(near):
             return CopiedRegion(Placed(window, mask), affine)
@@ -120,15 +121,10 @@ def _company(
 ) -> NDArray[np.int64]:
     """Indices of matches beside a region that its map explains."""
     reach = max(settings.grow_margin, max(region.window.width, region.window.height) // 2)
-    points = matches[:, :2]
-    low = np.array([window.left - reach, window.top - reach])
-    high = np.array([window.right + reach, window.bottom + reach])
-    near = np.flatnonzero(((points >= low) & (points < high)).all(axis=1))
-    error = points[near] @ affine[:, :2].T + affine[:, 2] - matches[near, 2:4]
-    near = near[np.hypot(error[:, 0], error[:, 1]) < settings.support_tolerance]
+    around = window.left - reach, window.top - reach, window.right + reach, window.bottom + reach
+    near = explained(matches, affine, around, settings.support_tolerance)
     # A map that undoes itself, such as a mirror's, holds from the copy back to the region too.
-    near = near[~(region.holds(points[near]) | region.holds(matches[near, 2:4]))]
-    return np.asarray(near)
+    return near[~(region.holds(matches[near, :2]) | region.holds(matches[near, 2:4]))]
 
 
 def _paint_seeds(seeds: NDArray[np.float64], window: Window) -> Mask:
@@ -161,10 +157,9 @@ def _agreeing(
         return None
     strong = correlation > settings.strong_correlation
     keep = np.zeros(count, bool)
-    keep[np.unique(labels[touched & strong])] = True
+    keep[labels[touched & strong]] = True
     keep[0] = False
-    mask: Mask = keep[labels]
-    return mask if mask.any() else None
+    return np.asarray(keep[labels]) if keep.any() else None
 
 
 def far_enough(affine: Affine, window: Window, settings: MatchSettings) -> Mask:
@@ -179,33 +174,32 @@ def _fit(
     bands: Bands, affine: Affine, window: Window, mask: Mask, settings: MatchSettings
 ) -> Affine:
     """Fit the map to the whole region but its rim, which may have grown over the copy's edge."""
+    box = _box(window, mask)
     size = settings.correlation_side
-    inner = cv2.erode(mask.astype(np.uint8), np.ones((size, size), np.uint8)) > 0
+    around = box.grown(size, bands.shape).within(window)
+    near = Placed(window, mask).into(around).view(np.uint8)
+    # Beyond the window nothing is eroded.
+    inner = cv2.erode(near, np.ones((size, size), np.uint8)).view(np.bool_)
     if np.count_nonzero(inner) < settings.min_fit_area:
         return affine
-    ys, xs = np.nonzero(inner)
-    rows = slice(int(ys.min()), int(ys.max()) + 1)
-    columns = slice(int(xs.min()), int(xs.max()) + 1)
-    box = Window(
-        window.left + columns.start,
-        window.top + rows.start,
-        window.left + columns.stop,
-        window.top + rows.stop,
-    )
-    fitted = fit_map(bands.smooth, affine, box, inner[rows, columns], steps=settings.fit_steps)
-    if fitted is None or _largest_move(affine, fitted, window, mask) > settings.fit_reach:
+    fitted = fit_map(bands.smooth, affine, around, inner, steps=settings.fit_steps)
+    if fitted is None or _largest_move(affine, fitted, box) > settings.fit_reach:
         return affine
     return fitted
 
 
-def _largest_move(old: Affine, new: Affine, window: Window, mask: Mask) -> float:
+def _box(window: Window, mask: Mask) -> Window:
+    """What holds all pixels of a mask, which has some."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    left, top = left + window.left, top + window.top
+    return Window(left, top, left + width, top + height)
+
+
+def _largest_move(old: Affine, new: Affine, box: Window) -> float:
     """How far two maps differ at the corners of a region's box, in pixels."""
-    ys, xs = np.nonzero(mask)
-    if xs.size == 0:
-        return 0.0
     difference = new - old
-    worst = 0.0
-    for x in (xs.min() + window.left, xs.max() + window.left):
-        for y in (ys.min() + window.top, ys.max() + window.top):
-            worst = max(worst, float(np.hypot(*(difference @ (x, y, 1.0)))))
-    return worst
+    corners = np.array(
+        [(x, y, 1.0) for x in (box.left, box.right - 1) for y in (box.top, box.bottom - 1)]
+    )
+    moved = corners @ difference.T
+    return float(np.hypot(moved[:, 0], moved[:, 1]).max())

@@ -129,13 +129,13 @@ def judge_from(document: dict[str, Any]) -> Judge:
     """A judge from its JSON document.
 
     Raises:
-        ValueError: the document was fitted on other features than this version measures, or has no
-            operating points.
+        ValueError: the document was fitted on features that this version does not measure, or has
+            no operating points.
     """
-    if document["features"] != list(FEATURES):
+    if document["features"] != list(FEATURES):  # its thresholds are of another search, too
         raise ValueError(
             "the judge was fitted on other features than this version measures: fit it again with"
-            f" python -m bench.judge. Got: {document['features']}"
+            f" python -m bench.judge. Got: {', '.join(document['features'])}"
         )
     trees = tuple(
         Tree(

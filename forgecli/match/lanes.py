@@ -23,6 +23,11 @@ _CLEAR = 1.35
 """Times its level, that a piece's peak is high if it is a band beside another."""
 _CORE = 0.4
 """A band is measured where it stands out by more than this share of its peak."""
+_CLEARLY_SKEWED = 0.4
+"""Of 1, which bands alone on even ground reach. Of the panels of 80 forged blots, 8 were taken for
+the wrong kind by the sign of the skew alone, all of them below it."""
+_DARK_GROUND, _LIGHT_GROUND = 100.0, 200.0
+"""Grey levels beyond which the ground tells what bands are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +165,30 @@ def _levelled(part: FloatImage, panel: Window, window: Window) -> FloatImage:
 
 def _standing_out(part: FloatImage, settings: MatchSettings) -> tuple[FloatImage, bool]:
     """By how many grey levels each pixel differs from its ground, and whether it is lighter."""
-    smooth = cv2.GaussianBlur(part, (0, 0), 1.0)
+    smooth = np.asarray(cv2.GaussianBlur(part, (0, 0), 1.0), np.float32)
     length = int(np.clip(settings.ground_share * part.shape[0], 9, settings.ground_length)) | 1
-    # Bands are the lesser part of a lane, so the lane is skewed to their side.
-    about = smooth - cv2.blur(smooth, (1, length))
-    most = float(np.percentile(np.abs(about[::2, ::2]), 99))
-    light = bool((np.clip(about, -most, most) ** 3).mean() > 0)
+    light = _is_light(smooth, length)
     if light:
         smooth = -smooth
     ground = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((length, 1), np.uint8))
     return np.asarray(ground - smooth, np.float32), light
+
+
+def _is_light(smooth: FloatImage, length: int) -> bool:
+    """Whether the bands of a panel are lighter than their ground.
+
+    Bands are the lesser part of a lane, so the lane is skewed to their side. The slots of a gel,
+    writing, and a scale bar skew it too: where it is not clear, the ground tells, if it is almost
+    black or almost white.
+    """
+    about = smooth - cv2.blur(smooth, (1, length))
+    most = float(np.percentile(np.abs(about[::2, ::2]), 99))
+    cubes = np.clip(about, -most, most) ** 3
+    skew = float(cubes.mean()) / max(float(np.abs(cubes).mean()), 1e-6)
+    ground = float(np.median(smooth[::2, ::2]))
+    if abs(skew) < _CLEARLY_SKEWED and not _DARK_GROUND <= ground <= _LIGHT_GROUND:
+        return ground < _DARK_GROUND
+    return skew > 0
 
 
 def _least_height(height: FloatImage, part: FloatImage, settings: MatchSettings) -> float:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forgecli.match.agreement import Window
 from forgecli.match.bands import Bands, bands_of
-from forgecli.match.blots import blot_matches, whole_blots
+from forgecli.match.blots import blot_candidates
 from forgecli.match.candidates import Candidate, candidates
 from forgecli.match.compute import CPU, Compute
-from forgecli.match.dense import dense_matches
+from forgecli.match.dense import dense_matches, discs_of
 from forgecli.match.evidence import in_panels, on_evidence
 from forgecli.match.features import FEATURES, flat_pixels, measure_all
 from forgecli.match.inverted import search_inverted
 from forgecli.match.keypoints import find_keypoints
 from forgecli.match.panels import Layout, find_layout
 from forgecli.match.proposals import propose, refine_proposals
+from forgecli.match.scaled import scaled_matches
 from forgecli.match.settings import MatchSettings
 
 
@@ -70,25 +71,34 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings, compute: Compute 
     layout = find_layout(bands.grey, settings, pixels)
     lap("prepare")
     with compute.holding(bands.low, bands.smooth, bands.middle):
-        keypoints = find_keypoints(bands.grey, layout.usable, settings)
+        keypoints = None
+        if settings.keypoints or settings.inverted:
+            keypoints = find_keypoints(bands.grey, layout.usable, settings)
         lap("keypoints")
-        proposals = propose(keypoints, settings, compute)
+        proposals = np.empty((0, 8))
+        if keypoints is not None and settings.keypoints:
+            proposals = propose(keypoints, settings, compute)
         lap("match")
         inside = in_panels(layout, settings)
-        dense = dense_matches(bands, layout.usable, settings, compute, inside=inside)
+        discs = discs_of(bands, layout.usable, settings, compute, inside=inside)
+        dense = dense_matches(bands, layout.usable, settings, compute, discs=discs)
         lap("dense")
+        scaled = scaled_matches(bands, layout.usable, discs, settings, compute)
+        del discs  # large, and growth needs the room
+        lap("scaled")
         both = np.concatenate((proposals, dense))
         both = both[on_evidence(both, layout.usable, settings, inside)]
         matches, _ = refine_proposals(bands, both, settings, compute)
+        matches = np.concatenate((matches, scaled))
         lap("refine")
         found = list(candidates(bands, matches, layout.usable, settings, compute, inside=inside))
         lap("grow")
-        in_blots, wholes = _in_blots(bands, layout, settings, compute)
+        in_blots, wholes = _in_blots(bands, layout, settings)
         found += in_blots
         lap("blots")
         features = measure_all(bands, found, flat_pixels(bands), compute)
         lap("measure")
-    if settings.inverted:
+    if keypoints is not None and settings.inverted:
         negatives, theirs = search_inverted(
             bands, layout.usable, keypoints, settings, compute, inside=inside
         )
@@ -98,19 +108,9 @@ def search(pixels: NDArray[np.uint8], settings: MatchSettings, compute: Compute 
 
 
 def _in_blots(
-    bands: Bands, layout: Layout, settings: MatchSettings, compute: Compute
+    bands: Bands, layout: Layout, settings: MatchSettings
 ) -> tuple[list[Candidate], list[tuple[Window, Window]]]:
-    """Bands that stand twice in the blots of a figure, and blots that match as wholes.
-
-    The bands are ranked among themselves: beside matches of texture, those of smooth bands come
-    last.
-    """
+    """Bands that stand twice in the blots of a figure, and blots that match as wholes."""
     kinds = zip(layout.panels, layout.kinds, strict=True)
     blots = tuple(panel for panel, kind in kinds if kind == "blot")
-    if not blots:
-        return [], []
-    found = blot_matches(bands, blots, layout.usable, settings)
-    few = replace(settings, max_candidates=settings.max_band_copies)
-    wholes = [(blots[whole.first], blots[whole.second])
-              for whole in whole_blots(found, blots, settings)]  # fmt: skip
-    return list(candidates(bands, found.matches, layout.usable, few, compute)), wholes
+    return blot_candidates(bands, blots, layout.usable, settings)

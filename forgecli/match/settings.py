@@ -112,18 +112,19 @@ class MatchSettings:
     edge_threshold: Positive = 20.0
     """SIFT's, twice its default: membranes and band edges are worth keeping."""
     max_keypoints: Count = 6_000
-    """The strongest, of an image of a megapixel; all against all costs the square of it. Of 92
-    synthetic forgeries with a copy among the candidates, found with 12,000 and `upscale_below` at
-    700, one was lost with both as they are here; the time of keypoints and matching fell to a
-    quarter."""
+    """The strongest, of an image of up to a megapixel; all against all costs the square of it. Of
+    92 synthetic forgeries with a copy among the candidates, found with 12,000 and `upscale_below`
+    at 700, one was lost with both as they are here; the time of keypoints and matching fell to a
+    quarter. Of 61 others none was lost with 4,500 and one with 3,000, but copies at half the size
+    in small images are: their keypoints are the weakest."""
     upscale_below: Count = 400
     """Images with a shorter long side are enlarged, since copied objects in them are small."""
     max_upscale: Count = 2
     """SIFT doubles the image once more by itself."""
     halve_above: Count = 1000
     """Images with a longer long side are reduced by two before SIFT doubles them: the dense field
-    has what is smaller. Of the same forgeries none was lost by it, and two with 700. Without any
-    keypoints four were."""
+    has what is smaller. Of the 92 forgeries none was lost by it, two with 700, and without any
+    keypoints four; of the 61, two with 500, for which the search takes 16 % less time."""
 
     # Proposals
     neighbours: Annotated[int, Ge(2)] = 4
@@ -140,13 +141,14 @@ class MatchSettings:
     """Copies are seldom scaled further, and look-alikes are found at any scale."""
     wide_min_scale: Positive = 0.45
     """Panels are shown again at half the size. Maps scaled beyond the two above count only where
-    several agree: of 28 copies scaled by 0.5, 0.56, 1.8 or 2, 25 are then among the candidates,
-    14 without."""
+    several agree. With keypoints, of 28 copies scaled by 0.5, 0.56, 1.8 or 2, 25 were then among
+    the candidates, 14 without."""
     wide_max_scale: Positive = 2.2
     wide_support: Count = 4
     """Places within `cluster_radius` that agree with such a map at least, its own included."""
     wide_looseness: Positive = 8.0
-    """Pixels by which they may differ before refinement: keypoints' scales are that rough."""
+    """Pixels by which those of keypoints may differ before refinement: their scales are that
+    rough."""
     max_anisotropy: Annotated[float, Ge(1)] = 1.35
     """Largest over smallest stretch of a map: people rotate, mirror and scale, but do not shear."""
 
@@ -181,6 +183,25 @@ class MatchSettings:
     """Side in grid points of the squares of which each gives one match."""
     dense_matches: Count = 1500
     """At most. They cost as much to refine and rank as so many matches of keypoints."""
+
+    # Dense field between an image and its reduced self
+    scaled_ratios: Annotated[int, Interval(ge=0, le=2)] = 2
+    """How many of the ratios 2 and 1.41 an image is reduced by, and then compared with itself. Of
+    42 copies scaled by 0.5 to 2 in images of 512 px, 40 were among the candidates with both and 36
+    with none: of those by 0.5, six of seven and two."""
+    scaled_apart: Positive = 16.0
+    """Pixels between a reduced disc's middle and those that it is compared with: an edge looks like
+    itself at any scale."""
+    scaled_orders: Count = 2
+    """As `dense_orders`. On 28 scaled copies three found as much and took a quarter longer, one
+    took a quarter less and found as much or a little less."""
+    scaled_matches: Count = 300
+    """At most, of each ratio, before refinement."""
+    keypoints: bool = False
+    """Whether keypoints are matched beside the dense fields. Of 70 synthetic forgeries 52 had a
+    copy among the candidates with them and 51 without (two fewer, one more), and the search took
+    2.87 and 1.95 CPU seconds a megapixel. Rates of false positives are measured without. They help
+    with pieces of under 1,000 px and with noise on blank ground."""
 
     # Refinement
     patch_radius: Count = 8
@@ -265,6 +286,19 @@ class MatchSettings:
     """In the middle band, of the best quarter of such a region, from which the edge is drawn where
     texture stops to agree. Of 100 synthetic forgeries, 4 were lost with it because all regions over
     their copies lay outside them by 30 % or more, 7 without."""
+    edge_odds: float = 0.5
+    """Log-odds from which a pixel belongs to a region whose pair is held to be a copy. Of 135
+    synthetic forgeries flagged at 1 % out of fold, the metric was 0.729 with the first outlines,
+    0.747 with the trees' at 0.5 (0.741 at 0, 0.746 at 1), 0.752 with `edge_most` as well."""
+    edge_blur: Positive = 2.0
+    """Standard deviation in pixels over which these are averaged: outlines have no frills. 1 and 3
+    made no difference."""
+    edge_least: Share = 0.3
+    """Of a region's area, that must be left of it; else its outline stays as it was."""
+    edge_most: Positive = 2.0
+    """Times a region's area, above which its outline stays as it was: it would run out over ground
+    that shows nothing. The metric of those forgeries was 0.749 with 1.5, 0.752 with 2, 0.747
+    without."""
     early_share: Share = 0.35
     """Usable share of a region after its first round under which it is given up; under
     `usable_share`, since it may still grow."""
@@ -328,11 +362,30 @@ class MatchSettings:
     """Of those, the pairs whose map is fitted: it is what costs time."""
     band_margin: Annotated[float, Ge(1)] = 1.5
     """Size of the box in which a pair is aligned, in sizes of the band."""
-    band_similarity: float = -1.2
-    """Log-odds from which a pair of bands is handed on to the judge of candidates: three of ten
-    authentic images have such a pair (`python -m bench.blots` prints the levels)."""
-    max_band_copies: Count = 12
-    """Pairs of a figure that are handed on, the most similar first."""
+    band_similarity: float = -5.0
+    """Log-odds from which a region is grown from a pair of bands for the judge of candidates. Low:
+    the region tells more than the pair. Of 80 forged blots, 26 had a region on the copy among the
+    first 12 with -1.2, and 36 without a bound."""
+    max_band_copies: Count = 16
+    """Regions of a figure that are grown from bands, the most similar pairs first; each takes 5 ms.
+    Out of fold 0.40 of the forged blots were flagged at 1 % with 12, 0.41 with 16, 0.43 with 20,
+    and 0.315 while the maps of bands were grown as those of texture are."""
+    company_disagreement: Share = 0.05
+    """1 less the correlation, of a band that was copied together with another. On true maps of 44
+    forgeries, bands that were copied too mostly had 0.05 and less, others all over 0.06 and mostly
+    over 0.15."""
+    company_least: Correlation = 0.9
+    """Correlation of such a band at least, where the pair itself agrees badly."""
+    company_gain: Annotated[float, Ge(1)] = 1.4
+    """Times the pair's gain or less, and its inverse or more: one piece has one gain."""
+    band_rim: Annotated[float, Ge(0)] = 0.2
+    """Of a band's height, that a copied band has of ground around it where nothing tells. Pixel F1
+    of 21 bands that were copied once: 0.86 with 0.15, 0.835 with 0.25, 0.82 with 0.4, 0.80 with
+    0.6, the last three while ground that agreed by 0.65 was taken too."""
+    band_ground: Correlation = 0.88
+    """Local correlation at which ground further away was copied too. The same F1 was 0.835 with
+    0.65, 0.85 with 0.82, 0.856 with 0.92, and 0.828 without such ground; lanes have the less of
+    their ground the higher it is (0.60, 0.55, 0.525, 0.37)."""
     lane_alike: float = -0.27
     """Log-odds, of the two bands alone, from which they count as one lane shown twice: 10 % of
     those images have such a pair, and several under one map are needed."""

@@ -1,4 +1,4 @@
-"""The detectors by name: their settings, and how a worker makes one."""
+"""The detectors by name: which one it is, with which settings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from forgecli.config import resolve
 from forgecli.detection import Detector
 from forgecli.errors import UsageError
+from forgecli.predict.factories import make_fused, make_segment, match_factory
 from forgecli.predict.last_word import settled
 from forgecli.predict.settings import DetectorName, PredictSettings
 
@@ -48,6 +49,8 @@ class Chosen:
         record: all that decides what it finds, as plain JSON values.
         network: of segment and fused, how their network is used.
         most_workers: as many are of use where the user does not say; None: one per core.
+        make_shared: makes one that looks at so many images at the same time, for threads of one
+            process; None where every process has to have its own.
         notes, warnings: what a user may want to know, and should know.
     """
 
@@ -58,6 +61,7 @@ class Chosen:
     fpr: float | None = None
     network: SegmentPlan | None = None
     most_workers: int | None = None
+    make_shared: Callable[[int], Detector] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -122,7 +126,7 @@ def choose(
                 mend="name a checkpoint with --model, or leave it out",
             )
         chosen = _chosen_match(match, network.get("device"), floor, rate)
-        return replace(chosen, warnings=chosen.warnings + _of_inverted(match, rate))
+        return replace(chosen, warnings=chosen.warnings + _of_more(match, rate))
     if settings.model is None:
         raise UsageError(
             f"--detector {name} needs a network.",
@@ -149,11 +153,12 @@ def choose(
             )
         return Chosen(
             name,
-            partial(_make_segment, plan),
+            partial(make_segment, plan),
             plan.thresholds.gate,
             plan.as_record(),
             network=plan,
             most_workers=1 if on_gpu else None,
+            make_shared=_shared(plan),
             notes=notes,
             warnings=warnings,
         )
@@ -162,25 +167,37 @@ def choose(
     warnings += other_match(plan, beside)
     return Chosen(
         name,
-        partial(_make_fused, match, plan),
+        partial(make_fused, match, plan),
         floor,
         {"match": beside, "segment": plan.as_record()},
         rate,
         network=plan,
         most_workers=_ON_ONE_GPU if on_gpu else None,
         notes=notes,
-        warnings=_of_inverted(match, rate)
+        warnings=_of_more(match, rate)
         + ((never,) if plan.thresholds.fused_gate is None else warnings),
     )
 
 
-def _of_inverted(match: MatchSettings, rate: float | None) -> tuple[str, ...]:
-    """That a rate was not measured so, where inverted copies are looked for too."""
-    if rate is None or not match.inverted:
+def _shared(plan: SegmentPlan) -> Callable[[int], Detector] | None:
+    """What makes a network for several threads of one process. Not where outlines are matched: that
+    is work of Python's, one thread at a time, and of kernels that are parallel in themselves."""
+    if plan.engine != "openvino" or plan.thresholds.instances == "matched":
+        return None
+    return partial(make_segment, plan)
+
+
+def _of_more(match: MatchSettings, rate: float | None) -> tuple[str, ...]:
+    """That a rate was not measured so, where more is looked for than by default."""
+    if rate is None:
+        return ()
+    asked = {"--inverted": match.inverted, "[match] keypoints": match.keypoints}
+    more = [name for name, wanted in asked.items() if wanted]
+    if not more:
         return ()
     return (
-        f"the rate of {100 * rate:.3g} % of false positives was measured without --inverted: with "
-        "it, more authentic images may be flagged",
+        f"the rate of {100 * rate:.3g} % of false positives was measured without "
+        f"{' and '.join(more)}: with it, more authentic images may be flagged",
     )
 
 
@@ -272,52 +289,20 @@ def segment_settings(
     )
 
 
-def match_factory(settings: MatchSettings, device: str = "cpu") -> Callable[[], Detector]:
-    """Makes match detectors; it can be sent to another process.
-
-    Args:
-        settings: of the detector.
-        device: ``cpu``, or a GPU as `forgecli.match.gpu.resolve_device` gives it.
-    """
-    return partial(_make_match, settings, device)
-
-
 def _match_record(settings: MatchSettings) -> dict[str, Any]:
     """The settings, the thresholds they come to, and what the judge was fitted to be. Beside a
     threshold no rate is said: it would be of no effect."""
     from forgecli.match.operating import thresholds_of
 
-    judge = files("forgecli.match").joinpath("judge.json").read_bytes()
+    fitted = {
+        f"{name}_sha256": hashlib.sha256(
+            files("forgecli.match").joinpath(f"{name}.json").read_bytes()
+        ).hexdigest()
+        for name in ("judge", "edge")
+    }
     return {
         **dataclasses.asdict(settings),
         "false_positive_rate": settings.false_positive_rate if settings.threshold is None else None,
         "thresholds": thresholds_of(settings),
-        "judge_sha256": hashlib.sha256(judge).hexdigest(),
+        **fitted,
     }
-
-
-def _make_match(settings: MatchSettings, device: str = "cpu") -> Detector:
-    from forgecli.match.detector import MatchDetector
-
-    if device == "cpu":
-        return MatchDetector(settings)
-    from forgecli.match.gpu import open_gpu
-
-    return MatchDetector(settings, compute=open_gpu(device))
-
-
-def _make_segment(plan: SegmentPlan) -> Detector:
-    from forgecli.segment.detector import SegmentDetector
-
-    return SegmentDetector(plan)
-
-
-def _make_fused(match: MatchSettings, plan: SegmentPlan) -> Detector:
-    from forgecli.fused import FusedDetector
-    from forgecli.match.operating import thresholds_of
-
-    gate = plan.thresholds.fused_gate
-    if gate is not None:  # it outlines from its gate on, and here that is this one
-        plan = replace(plan, thresholds=replace(plan.thresholds, gate=gate))
-    threshold = min(thresholds_of(match).values())
-    return FusedDetector(_make_match(match), _make_segment(plan), threshold, gate)

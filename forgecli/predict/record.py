@@ -42,7 +42,9 @@ def write_record(
     """Write settings, versions, counts and the hash as JSON. No time, no place, no machine: the
     same run gives the same bytes.
 
-    Of a detector with thresholds by kind of image, ``threshold`` holds all of them.
+    Of a detector with thresholds by kind of image, ``threshold`` holds all of them. Where they were
+    chosen by a rate of false positives, ``false_positive_rate`` says whether it was measured with
+    the settings of this run; see `_rate`.
 
     Args:
         path: the file to make.
@@ -60,6 +62,7 @@ def write_record(
         "forge": forgecli.__version__,
         "settings_hash": settings_hash(settings, detector),
         "settings": {**_plain(settings), **_thresholds(settings, detector)},
+        "false_positive_rate": _rate(settings, detector),
         "detector_settings": dict(detector),
         "counts": counts,
         "versions": {"python": platform.python_version(), **_versions(distributions)},
@@ -76,6 +79,29 @@ def _thresholds(settings: PredictSettings, detector: Mapping[str, Any]) -> dict[
     if by_kind is None or len(by_kind) == 1:  # a score that was asked for is that of every kind
         return {}
     return {"threshold": dict(by_kind)}
+
+
+def _rate(settings: PredictSettings, detector: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the rate of false positives is worth that the thresholds of match were chosen by.
+
+    Returns:
+        ``asked``, the rate; ``measured``, whether it was measured with these settings of match and
+        nothing beside it; ``unmeasured``, what keeps it from that, in names: settings of match that
+        are not the usual ones, as ``inverted``, and ``segment`` for a network that may speak as
+        well. None where no rate decided.
+    """
+    match = detector.get("match", detector)
+    if settings.detector not in ("match", "fused") or match.get("false_positive_rate") is None:
+        return None
+    from forgecli.match.settings import MatchSettings
+
+    usual = dataclasses.asdict(MatchSettings())
+    decided = ("threshold", "false_positive_rate")
+    other = [name for name, value in usual.items()
+             if name not in decided and match.get(name, value) != value]  # fmt: skip
+    if settings.detector == "fused" and detector["segment"]["thresholds"]["fused_gate"] is not None:
+        other.append("segment")
+    return {"asked": match["false_positive_rate"], "measured": not other, "unmeasured": other}
 
 
 def _plain(settings: PredictSettings) -> dict[str, Any]:

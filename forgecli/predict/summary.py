@@ -116,7 +116,7 @@ class Summary:
         """The same for people, without the names of files."""
         judged = self.statuses[Status.OK]
         lines = [
-            f"{self.images:,} images in {clock(self.seconds)} ({self.rate:.2f} a second): "
+            f"{_many(self.images, 'image')} in {clock(self.seconds)} ({self.rate:.2f} a second): "
             f"{self.flagged:,} flagged, {judged - self.flagged:,} not flagged"
             + (f", {self.failed:,} not judged" if self.failed else "")
         ]
@@ -126,13 +126,17 @@ class Summary:
             if self.failed > len(self.failures):
                 lines.append(f"  and {self.failed - len(self.failures):,} more")
         if self.odd:
-            lines.append(f"{self.odd:,} were read with a warning")
+            lines.append(f"{_many(self.odd, 'image')} read with a warning")
         if self.no_image:
-            lines.append(f"{self.no_image:,} ids of the sample have no image: authentic")
+            lines.append(f"ids of the sample without an image: {self.no_image:,}, authentic")
         if self.ignored:
-            lines.append(f"{self.ignored:,} images are not in the sample: left out")
+            lines.append(f"left out, for the sample does not name them: {self.ignored:,}")
         if self.unwritten:
-            lines.append(f"{self.unwritten:,} flagged images lack a mask or overlay")
+            lines.append(f"flagged, but without a mask or overlay: {self.unwritten:,}")
         if self.cut_short:
             lines.append("not written to the end: " + ", ".join(map(printable, self.cut_short)))
         return lines
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

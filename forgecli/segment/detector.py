@@ -25,11 +25,15 @@ class SegmentDetector:
     Args:
         plan: the checkpoint and how it is used.
         engine: runs the network; None opens the checkpoint in `prepare`.
+        at_once: threads that call `detect` at the same time; more than one with OpenVINO only.
     """
 
-    def __init__(self, plan: SegmentPlan, engine: Engine | None = None) -> None:
+    def __init__(
+        self, plan: SegmentPlan, engine: Engine | None = None, *, at_once: int = 1
+    ) -> None:
         self.plan = plan
         self._engine = engine
+        self._at_once = at_once
         self._notes: list[str] = []
 
     def prepare(self) -> None:
@@ -64,7 +68,7 @@ class SegmentDetector:
 
     def _opened(self) -> Engine:
         if self._engine is None:
-            self._engine = open_planned(self.plan, self._notes.append)
+            self._engine = open_planned(self.plan, self._notes.append, self._at_once)
         return self._engine
 
     def _one(self, picture: Picture) -> Detection:

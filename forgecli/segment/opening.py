@@ -28,10 +28,11 @@ def open_engine(
     graphs: bool = False,
     usual: tuple[int, int] | None = None,
     sha256: str | None = None,
+    at_once: int = 1,
 ) -> tuple[Engine, Card]:
     """A network's file behind its engine, and its card.
 
-    OpenVINO takes `forgecli.cores.threads_here` threads, as the other libraries do.
+    OpenVINO takes `forgecli.cores.threads_here` threads for a picture, as the other libraries do.
 
     Args:
         weights: ``.safetensors`` (PyTorch), ``.onnx`` (OpenVINO) or ``.engine`` (TensorRT).
@@ -41,6 +42,7 @@ def open_engine(
         compile, graphs: see `forgecli.segment.settings.SegmentSettings`.
         usual: H and W of most inputs, see `engines.openvino.OpenVinoEngine`.
         sha256: of the file: what OpenVINO compiles is kept under this name. None keeps nothing.
+        at_once: pictures that threads of this process bring at the same time; for OpenVINO.
 
     Raises:
         UsageError: a file is missing, or the extra that its engine needs, or the processor does not
@@ -52,13 +54,14 @@ def open_engine(
         return _torch(weights, device, precision, note, compile, graphs)
     if engine == "openvino":
         card = read_onnx_card(weights)
-        return _openvino(weights, spec_of(card, weights), precision, usual, sha256), card
+        spec = spec_of(card, weights)
+        return _openvino(weights, spec, precision, usual, sha256, at_once), card
     card = read_card(weights)
     return _tensorrt(weights, spec_of(card, weights), device, graphs, flavor_of(card)), card
 
 
-def open_planned(plan: SegmentPlan, note: Note | None = None) -> Engine:
-    """The engine of a plan. Raises what `open_engine` does."""
+def open_planned(plan: SegmentPlan, note: Note | None = None, at_once: int = 1) -> Engine:
+    """The engine of a plan. Takes and raises what `open_engine` does."""
     engine, _ = open_engine(
         plan.weights,
         device=plan.device,
@@ -68,6 +71,7 @@ def open_planned(plan: SegmentPlan, note: Note | None = None) -> Engine:
         graphs=plan.graphs,
         usual=plan.usual,
         sha256=plan.sha256,
+        at_once=at_once,
     )
     return engine
 
@@ -95,15 +99,19 @@ def _openvino(
     precision: Precision,
     usual: tuple[int, int] | None,
     sha256: str | None,
+    at_once: int,
 ) -> Engine:
     from engines.openvino import OpenVinoEngine, UnknownPrecision
 
+    threads = threads_here(at_once)
     try:
         return OpenVinoEngine(
             weights,
             spec,
             precision=precision,
-            threads=threads_here(),
+            mode="throughput" if at_once > 1 else "latency",
+            threads=threads,
+            streams=min(at_once, threads),
             usual=usual,
             cache=None if sha256 is None else compiled_networks(sha256),
         )

@@ -28,11 +28,13 @@ class Slot:
     """One block.
 
     Attributes:
-        memory: uint8 (size,), shared and pinned.
+        memory: uint8 (size,), shared.
+        pinned: whether it is pinned for the GPU too.
     """
 
     block: SharedMemory
     memory: NDArray[np.uint8]
+    pinned: bool = True
 
     @property
     def name(self) -> str:
@@ -67,6 +69,7 @@ class Slots:
         self._note = note
         self._ordinary = size
         self._most = max(most, size)
+        self._pins = True
         self._free: list[Slot] = []
         self._held: set[Slot] = set()
 
@@ -148,7 +151,7 @@ class Slots:
         try:
             _reserve(block, size)
             memory = _bytes(block, size)  # the system may have given whole pages
-            self._device.pin(memory)
+            pinned = self._pin(memory)
         except Exception as error:
             error.with_traceback(None)  # its frames hold the memory
             del memory
@@ -157,11 +160,31 @@ class Slots:
             if isinstance(error, OSError) or is_memory_error(error):
                 raise MemoryError(str(error)) from error
             raise
-        return Slot(block, memory)
+        return Slot(block, memory, pinned)
+
+    def _pin(self, memory: NDArray[np.uint8]) -> bool:
+        """Pin a block. Where the system forbids it, as some containers do, blocks stay as they are:
+        a copy from one waits until its pixels are read, and all else is the same."""
+        if not self._pins:
+            return False
+        try:
+            self._device.pin(memory)
+        except RuntimeError as error:
+            if is_memory_error(error):
+                raise
+            self._pins = False
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            self._note(
+                f"shared memory cannot be pinned for the GPU ({first}): "
+                "copies to it take longer and hold up what else the program does"
+            )
+            return False
+        return True
 
     def _destroy(self, slot: Slot) -> None:
-        with suppress(Exception):  # a GPU that failed has forgotten it
-            self._device.unpin(slot.memory)
+        if slot.pinned:
+            with suppress(Exception):  # a GPU that failed has forgotten it
+                self._device.unpin(slot.memory)
         slot.memory = slot.memory[:0].copy()
         with suppress(BufferError):  # somebody still looks at it: it goes when they have done so
             slot.block.close()

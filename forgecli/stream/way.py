@@ -45,7 +45,8 @@ def way_of(chosen: Chosen, settings: PredictSettings, *, typed: bool = False) ->
     if plan is None or not plan.device.startswith("cuda"):
         if typed:
             raise _idle("match has no network" if plan is None else "this network is not on a GPU")
-        return Way(Pool, chosen.most_workers)
+        shared = chosen.make_shared
+        return Way(partial(Pool, shared=shared) if shared else Pool, chosen.most_workers)
     why = why_not(plan, settings)
     if chosen.name == "fused":
         why = "match, which fused asks first, has no streams"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,16 +53,20 @@ def list_sources(folder: Path, table: Path | None = None) -> list[SourceFile]:
             table does not name.
     """
     if not folder.is_dir():
-        raise UsageError("There is no such folder.", file=folder)
+        raise UsageError("There is no such folder.", file=folder, mend="check the path")
     paths = find_files([folder]).paths
     if not paths:
-        raise UsageError("There are no pictures in this folder.", file=folder)
+        raise UsageError(
+            "There are no pictures in this folder.",
+            file=folder,
+            mend="name a folder with authentic PNG, JPEG, TIFF, BMP, WebP or NPY pictures",
+        )
     rows = {} if table is None else _read_table(table, folder)
     found = []
     for path in paths:
         name = path.relative_to(folder).as_posix()
         own = path.parent.name if path.parent != folder else folder.resolve().name
-        row = rows.get(path.resolve())
+        row = rows.get(_real(path))
         if table is not None and row is None:
             raise UsageError(
                 f"does not name {name}.", file=table, mend="add a row for it, or move it elsewhere"
@@ -91,7 +96,7 @@ def _read_table(table: Path, folder: Path) -> dict[Path, dict[str, str]]:
     found = {}
     for row in rows:
         for base in (table.parent, folder):
-            found[(base / row["file"]).resolve()] = row
+            found[_real(base / row["file"])] = row
     return found
 
 
@@ -149,7 +154,7 @@ def digest(files: Sequence[SourceFile]) -> str:
     """Names the images and their sizes in bytes, so that another set of sources is noticed."""
     whole = hashlib.sha256()
     for item in files:
-        whole.update(f"{item.name}\0{item.path.stat().st_size}\0{item.kind}\n".encode())
+        whole.update(f"{item.name}\0{_size(item.path)}\0{item.kind}\n".encode())
     return whole.hexdigest()
 
 
@@ -216,3 +221,16 @@ def part_of(
 def kinds_of(files: Sequence[SourceFile]) -> Mapping[str, int]:
     """How many images there are of each kind."""
     return Counter(item.kind for item in files)
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 of a link that leads nowhere, which is called unreadable in its turn."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _real(path: Path) -> Path:
+    """Without links. `Path.resolve` knows no end of a link to itself but an error."""
+    return Path(os.path.realpath(path))

@@ -9,6 +9,27 @@ from __future__ import annotations
 from kernels.cuda.source import OPTIONS
 
 
+def require() -> None:
+    """Make sure that there is a compiler, before the first kernel is wanted. Needs no GPU.
+
+    CuPy does not bring NVRTC along, and looks for it when it compiles.
+
+    Raises:
+        ImportError: CuPy or NVRTC is not installed; the message says which package brings it.
+    """
+    from cupy.cuda import nvrtc
+
+    try:
+        nvrtc.getVersion()
+    except Exception as error:  # what the loader raises is not CuPy's own
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ImportError(
+            f"CUDA's compiler NVRTC cannot be loaded ({first}); "
+            "pip install nvidia-cuda-nvrtc brings it",
+            name="nvidia-cuda-nvrtc",
+        ) from error
+
+
 def compiled(text: str, name: str, architecture: int) -> tuple[bytes, str]:
     """A source for one kind of GPU. Needs no GPU.
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.cuda.compile import compiled
+from kernels.cuda.compile import compiled, require
 from kernels.cuda.device import Buffer, Event, Scalar, Stream
 from kernels.cuda.source import source
 
@@ -81,7 +81,7 @@ class CupyDevice:
         number: of the GPU, as CUDA counts them.
 
     Raises:
-        ImportError: CuPy is not installed.
+        ImportError: CuPy is not installed, or the compiler that it needs.
         RuntimeError: there is no such GPU, or no driver.
     """
 
@@ -95,6 +95,7 @@ class CupyDevice:
 
         if not cupy.cuda.is_available() or number >= cupy.cuda.runtime.getDeviceCount():
             raise RuntimeError(f"CuPy finds no GPU {number}")
+        require()
         self._cupy = cupy
         self._device = cupy.cuda.Device(number)
         self._modules: dict[str, Any] = {}
@@ -102,13 +103,19 @@ class CupyDevice:
         self._loading = threading.Lock()
         with self._device:
             properties = cupy.cuda.runtime.getDeviceProperties(number)
-        self._name = str(properties["name"], "utf-8")
+        name = properties["name"]
+        self._name = name if isinstance(name, str) else bytes(name).decode("utf-8", "replace")
         self._architecture = int(self._device.compute_capability)
 
     @property
     def name(self) -> str:
         """As its driver calls it."""
         return self._name
+
+    @property
+    def architecture(self) -> int:
+        """Compute capability times ten."""
+        return self._architecture
 
     def allocate(self, size: int) -> CupyBuffer:
         """See `Device.allocate`."""

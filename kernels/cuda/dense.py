@@ -1,10 +1,11 @@
 """The dense field on a GPU, with the functions and the arrays of the CPU.
 
-`DenseOnDevice` has `describe`, `find_field`, `agreeing` and `local_maps` with the signatures of
-`kernels.zernike`, `kernels.patchmatch` and `kernels.coherence`. Moments and fields stay on the
-device; what a caller decides by (energies, scores, counts, maps) comes back. Each method waits for
-its own stream at its end, and before that only where a copy does, see `kernels.cuda.device.Device`:
-the arrays of the host are not pinned.
+`DenseOnDevice` has `describe`, `find_field`, `find_scaled_field`, `agreeing` and `local_maps` with
+the signatures of `kernels.zernike`, `kernels.patchmatch` and `kernels.coherence`. Moments and
+fields stay on the device; what a caller decides by (energies, scores, counts, maps) comes back. The
+field between an image and its reduced self has no CUDA kernel yet: the host makes it from moments
+made on the device. Each method waits for its own stream at its end, and before that only where a
+copy does, see `kernels.cuda.device.Device`: the arrays of the host are not pinned.
 
 It has run on the host's stand-in for a GPU only.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels import patchmatch as host
 from kernels.cuda import coherence, field, morton, patchmatch, zernike
 from kernels.cuda.device import Buffer, Device, Stream
 from kernels.field import Field
@@ -75,7 +77,8 @@ def most_bytes(shape: tuple[int, int], *, radius: int, stride: int, tables: int)
 class DenseOnDevice:
     """The dense field of one image after the other, on one stream.
 
-    Every method may raise MemoryError, if the device has no room: nothing is done on the CPU
+    Every method may raise MemoryError, if the device has no room: but for the field between two
+    scales, which has no kernel yet, nothing is done on the CPU
     instead.
 
     Args:
@@ -141,6 +144,32 @@ class DenseOnDevice:
                                       apart=apart, rounds=rounds, worth=worth)  # fmt: skip
             device.download(best, score, stream, at=score.nbytes)
         return DeviceField(best, score)
+
+    def find_scaled_field(
+        self,
+        small: DeviceMoments,
+        small_usable: NDArray[np.bool_],
+        large: DeviceMoments,
+        large_usable: NDArray[np.bool_],
+        *,
+        ratio: float,
+        apart: int,
+        tables: int = 4,
+        reach: int = 10,
+        rounds: int = 1,
+        worth: float = 0.8,
+        seed: int = 0,
+    ) -> DeviceField:
+        """See `kernels.patchmatch.find_scaled_field`, which makes it, on the host."""
+        made = host.find_scaled_field(
+            self.moments_of(small), small_usable, self.moments_of(large), large_usable,
+            ratio=ratio, apart=apart, tables=tables, reach=reach, rounds=rounds, worth=worth,
+            seed=seed,
+        )  # fmt: skip
+        memory = self._device.allocate(field.FIELD_BYTES * made.score.size)
+        with self._then_wait():
+            field.upload(self._device, self._stream, made, memory)
+        return DeviceField(memory, made.score)
 
     def agreeing(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from functools import partial
 
@@ -78,3 +79,24 @@ def test_a_step_may_be_several_images() -> None:
     assert found["one"].images % 4 == 0
     assert 40 < found["one"].per_second <= 100
     assert found["one"].seconds == {"engine": pytest.approx(0.01)}
+
+
+def together(lanes: int) -> Step:
+    meeting = threading.Barrier(lanes)
+
+    def step(number: int) -> dict[str, float]:
+        if threading.current_thread() is not threading.main_thread():
+            meeting.wait(10)
+        time.sleep(0.02)
+        return {"met": 1.0}
+
+    return step
+
+
+def test_lanes_are_threads_side_by_side() -> None:
+    # No time, so every lane makes one round: by their clocks they would not end together.
+    found, taken = rates({"one": (partial(together, 3), 0.0)}, 2, processes=1, threads=1, lanes=3)
+    assert taken == 1
+    assert found["one"].images == 3
+    assert found["one"].seconds["met"] == 1.0
+    assert found["one"].per_second <= 150

@@ -47,7 +47,7 @@ def slow(images: Images) -> Logits:
 def test_the_engine_is_told_from_the_rest(
     cases: list[Case], plan: SegmentPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "opened", lambda plan: FakeEngine(slow))
+    monkeypatch.setattr(stages, "opened", lambda plan, at_once=1: FakeEngine(slow))
     step = stages.all_of_segment(cases, plan)
     step(0)
     started = time.perf_counter()
@@ -63,7 +63,7 @@ def test_the_bare_engine_gets_what_the_detector_gives_it(
     cases: list[Case], plan: SegmentPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = FakeEngine(red)
-    monkeypatch.setattr(stages, "opened", lambda plan: engine)
+    monkeypatch.setattr(stages, "opened", lambda plan, at_once=1: engine)
     step = stages.computing(cases, replace(plan, tta="flip", batch=2))
     engine.batches.clear()
     spent = step(0)
@@ -76,7 +76,7 @@ def test_a_gpu_gets_batches(
     cases: list[Case], plan: SegmentPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = FakeEngine(red)
-    monkeypatch.setattr(stages, "opened", lambda plan: engine)
+    monkeypatch.setattr(stages, "opened", lambda plan, at_once=1: engine)
     step = stages.computing(cases, replace(plan, device="cuda:0", batch=4))
     engine.batches.clear()
     assert step(0)["images"] == 4

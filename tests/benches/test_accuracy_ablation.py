@@ -10,9 +10,11 @@ import pytest
 from bench import accuracy_ablation, accuracy_parts, accuracy_tables
 from bench.accuracy_ablation import LEVELS, Looked, at, figures
 from bench.accuracy_measure import Mark, Scene
-from bench.accuracy_parts import JUDGE, PARTS, WHOLE, Part, without
-from forgecli.match import candidates, search
+from bench.accuracy_parts import JUDGE, KEYPOINTS, PARTS, WHOLE, Part, without
+from forgecli.match import blots, candidates, search
+from forgecli.match.agreement import Window
 from forgecli.match.bands import bands_of
+from forgecli.match.panels import Layout
 from forgecli.match.proposals import Matches
 from forgecli.match.search import Search
 from forgecli.match.settings import MatchSettings
@@ -48,9 +50,26 @@ def searches() -> dict[str, Search]:
 def test_every_part_that_is_off_is_off(searches: dict[str, Search]) -> None:
     whole = areas(searches[WHOLE])
     assert areas(searches[JUDGE]) == whole, "the judge is no part of the search"
-    for name in ("keypoints", "dense field", "growth", "outline", "refinement"):
+    for name in (KEYPOINTS, "dense fields", "growth", "outline", "refinement"):
         assert areas(searches[name]) != whole, name
     assert searches["panels and kinds"].layout.usable.all()
+
+
+def test_the_parts_of_blots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wholes and bands are made in one stage, and can be off one by one all the same."""
+    blot = Layout(
+        (Window(0, 0, 240, 200),), np.ones((200, 240), bool), np.zeros((200, 240), np.int32),
+        ("blot",), np.zeros((200, 240), bool),
+    )  # fmt: skip
+    monkeypatch.setattr(search, "find_layout", lambda *_, **__: blot)
+    monkeypatch.setattr(
+        blots, "whole_blots", lambda *_: [blots.WholeBlot(0, 0, np.eye(2, 3), 3, 0.9)]
+    )
+    shared, wholes = accuracy_parts.Shared(), {}
+    for name in (WHOLE, "blots: as wholes", "blots: band by band"):
+        with without(PARTS[name], shared):
+            wholes[name] = len(search.search(forged().pixels, SETTINGS).wholes)
+    assert wholes == {WHOLE: 1, "blots: as wholes": 0, "blots: band by band": 0}
 
 
 def test_nothing_is_off_afterwards() -> None:
@@ -68,9 +87,9 @@ def test_a_part_that_the_detector_no_longer_has_is_an_error() -> None:
 
 
 def test_shared_stages_change_nothing(searches: dict[str, Search]) -> None:
-    with without(PARTS["keypoints"]):
+    with without(PARTS[KEYPOINTS]):
         alone = search.search(forged().pixels, SETTINGS)
-    np.testing.assert_array_equal(alone.features, searches["keypoints"].features)
+    np.testing.assert_array_equal(alone.features, searches[KEYPOINTS].features)
 
 
 def test_what_is_shared_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +170,7 @@ def test_parts_bind_names_that_are_called() -> None:
     """A stage that was renamed, or is called by another way, would be on although it is off."""
     for part in PARTS.values():
         for module, name, _ in part.replaced:
-            assert module in (search, candidates)
+            assert module in (search, candidates, blots)
             used = [f for f in vars(module).values() if name in getattr(
                 getattr(f, "__code__", None), "co_names", ())]  # fmt: skip
             assert used, name

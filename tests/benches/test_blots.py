@@ -35,7 +35,7 @@ def pair(shift: tuple[float, float], first: int = 0, second: int = 1) -> BandPai
 def looked(similarity: list[float], right: list[bool]) -> Looked:
     values = np.array(similarity)
     none = np.zeros((len(similarity), len(EVIDENCE)))
-    return Looked("band", none, values, values, np.array(right, bool), 9, 0.1, 1000)
+    return Looked("band", none, values, values, np.array(right, bool), 9, 0.9, 0.8, 0.1, 1000)
 
 
 def test_a_pair_is_right_if_both_bands_are_of_one_group_and_the_map_is_true() -> None:
@@ -65,6 +65,10 @@ def test_recall_counts_images_whose_copy_is_above_the_level() -> None:
     assert said["aligned"] == pytest.approx(2 / 3)
     assert said["in best 1"] == pytest.approx(1 / 3)
     assert said["10%"] == pytest.approx(1 / 3)
+    missed = replace(forged[0], grown=0.6, outlined=0.0)
+    said = recalls([missed, *forged[1:]], {0.1: 1.5}, 1)["all"]
+    assert said["grown"] == pytest.approx(2 / 3)
+    assert said["outlined"] == pytest.approx(0.8), "of those that lie on the copy"
 
 
 def test_logistic_finds_the_weights_that_made_the_answers() -> None:

@@ -6,15 +6,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bench import gpu
+from bench.gpu_compiling import compile_all, modules
 from bench.gpu_engines import drawn_maps, images_per_second, repeated
 from bench.gpu_files import linked
 from bench.gpu_parts import PARTS, CannotRun, Part, run
+from bench.gpu_process import Ended, failed, run_within
+from bench.gpu_tests import judged, marked
 from bench.gpu_transfers import gigabytes_per_second
 from engines.base import Spec
 from forgecli.doctor.ask import Answer
@@ -74,16 +78,78 @@ def test_parts_know_each_other(tmp_path: Path) -> None:
 
 
 def test_what_pytest_says() -> None:
-    good = gpu.judged(0, "...\n==== 12 passed, 3 skipped, 900 deselected in 4.2s ====\n")
+    good = judged(Ended(0, "...\n==== 12 passed, 3 skipped, 900 deselected in 4.2s ====\n"), 9)
     assert good["status"] == "done"
     assert good["figures"] == {"passed": "12", "skipped": "3"}
-    bad = gpu.judged(1, "FAILED tests/a.py::b - x\n== 1 failed, 2 passed in 1.0s ==\n")
+    bad = judged(Ended(1, "FAILED tests/a.py::b - x\n== 1 failed, 2 passed in 1.0s ==\n"), 9)
     assert bad["status"] == "failed"
+    assert bad["reason"] == "pytest ended with 1: 1 failed, 2 passed in 1.0s"
     assert bad["data"]["failed"] == ["FAILED tests/a.py::b - x"]
-    none = gpu.judged(0, "SKIPPED [2] tests/a.py: no GPU\n== 2 skipped in 1.0s ==\n")
+    none = judged(Ended(0, "SKIPPED [2] tests/a.py: no GPU\n== 2 skipped in 1.0s ==\n"), 9)
     assert none["status"] == "cannot run"
-    assert gpu.judged(5, "no tests ran in 0.1s")["status"] == "cannot run"
-    assert gpu.judged(2, "error: broken")["status"] == "failed"
+    assert judged(Ended(5, "no tests ran in 0.1s"), 9)["status"] == "cannot run"
+    assert judged(Ended(2, "error: broken"), 9)["status"] == "failed"
+
+
+def test_what_pytest_had_said_when_its_time_was_over() -> None:
+    said = (
+        "collected 9 items\ntests/a.py::one PASSED   [ 1%]\ntests/a.py::two[a b] FAILED [ 2%]\n"
+        "tests/b.py::three SKIPPED (no) [ 3%]\ntests/b.py::four[gpu] "
+    )
+    late = judged(Ended(None, said), 100)
+    assert late["status"] == "failed"
+    assert late["reason"] == "not done within 100 s, at tests/b.py::four[gpu]"
+    assert late["figures"] == {"passed": "1", "failed": "1", "skipped": "1"}
+    assert late["data"]["failed"] == ["tests/a.py::two[a b]"]
+
+
+def test_only_files_with_tests_for_a_gpu_are_imported(tmp_path: Path) -> None:
+    mark = ".".join(("pytest", "mark", "gpu"))  # not in one word, or this file would have it
+    for name, text in {
+        "kernels/conftest.py": mark, "kernels/deep/test_x.py": mark,
+        "gpu/test_all.py": mark, "gpu/pictures.py": mark,
+        "zz/test_late.py": mark, "zz/test_cpu.py": "",
+    }.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = [str(path.relative_to(tmp_path)) for path in marked(tmp_path)]
+    assert found == ["kernels", "zz/test_late.py", "gpu/test_all.py"]
+    here = [str(path.relative_to(ROOT)) for path in marked(ROOT / "tests")]
+    assert here[0] == "tests/kernels/cuda"
+    assert "tests/engines/test_torch_cuda.py" in here and "tests/gpu/test_stream.py" in here
+    assert not any("benches" in path for path in here)
+
+
+def test_a_program_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    """Its child would hold a pipe, and the bench with it, for a minute."""
+    child = "import time; time.sleep(60)"
+    text = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "print('child', child.pid)\ntime.sleep(60)\n"
+    )
+    began = monotonic()
+    ended = run_within(2.0, [sys.executable, "-c", text], tmp_path)
+    assert monotonic() - began < 20
+    assert ended.code is None
+    child_id = int(ended.output.split()[1])
+    for _ in range(100):
+        if not Path(f"/proc/{child_id}").exists() or " Z " in _state(child_id):
+            return
+        sleep(0.05)
+    raise AssertionError("the child is still there")
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return " Z "
+
+
+def test_how_a_program_ended(tmp_path: Path) -> None:
+    text = "import sys; print('said'); print('cried', file=sys.stderr); sys.exit(3)"
+    assert run_within(30, [sys.executable, "-c", text], tmp_path) == Ended(3, "said\ncried\n")
 
 
 def test_a_part_that_crashes_or_hangs_costs_no_other(
@@ -91,11 +157,15 @@ def test_a_part_that_crashes_or_hangs_costs_no_other(
 ) -> None:
     def program(name: str, limit: float, work: Path, quick: bool) -> dict[str, Any]:
         if name == "engines":
-            return gpu.failed("it ended with -11", "last words")
+            return failed("it ended with -11", "last words")
         return {"status": "done", "reason": "", "figures": {"a": "1 GB/s"}}
 
     monkeypatch.setattr(gpu, "run_part", program)
-    parts = gpu.run_all(["transfers", "engines", "files"], 8.0, tmp_path, False)
+    seen: list[list[str]] = []
+    parts = gpu.run_all(
+        ["transfers", "engines", "files"], 8.0, tmp_path, False, lambda parts: seen.append([*parts])
+    )
+    assert seen == [["transfers"], ["transfers", "engines"], ["transfers", "engines", "files"]]
     assert [part["status"] for part in parts.values()] == ["done", "failed", "done"]
     text = gpu.shown(parts)
     assert "it ended with -11" in text
@@ -111,8 +181,9 @@ def test_folders_of_the_machine_are_not_kept() -> None:
 
 
 def test_the_limits_of_all_parts_fit_and_the_whole_program_comes_before_the_kernels() -> None:
-    names = ["tests", *PARTS]
-    assert set(names) == set(gpu.LIMITS)
+    names = list(gpu.ORDER)
+    assert set(names) == set(gpu.LIMITS) == {"tests", *PARTS}
+    assert names[:2] == ["compiling", "tests"]
     assert sum(gpu.LIMITS.values()) <= 60 * gpu.MINUTES
     assert 60 * gpu.MINUTES + 30 < 600, "with what finding the GPU takes, in ten minutes"
     assert names.index("engines") < names.index("files"), "which knows the engine's rate from it"
@@ -249,3 +320,27 @@ def test_links_come_round(tmp_path: Path) -> None:
         files.append(file)
     folder = linked(files, 5, tmp_path / "many")
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == [b"a", b"b"] * 2 + [b"a"]
+
+
+def test_kernels_are_compiled_beside_each_other() -> None:
+    every = modules()
+    assert "kernels.patchmatch" in every and "kernels.cuda" not in every
+    assert compile_all(["kernels.rank", "kernels.affine_map"]) == 2
+
+
+def test_an_engine_that_fails_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench import gpu_engines
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("kernels.cuda.cupy_device.CupyDevice", HostDevice)
+    for name in ("_torch_lanes", "_graph", "_tensorrt"):
+        monkeypatch.setattr(gpu_engines, name, broken)
+    monkeypatch.setattr(gpu_engines, "checkpoint", lambda work: work)
+    gpu_engines.measure(Part("engines", tmp_path))
+    figures = kept(tmp_path, "engines")["figures"]
+    assert len(figures) == 6
+    assert set(figures.values()) == {"could not run: no such thing"}

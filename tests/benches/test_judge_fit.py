@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.drawn import DRAWN
 from bench.judge_fit import (
     calibration,
     fit,
@@ -92,6 +93,30 @@ def test_the_document_is_a_judge(samples: Samples) -> None:
     silent = sum(document["reliability"]["without_candidate"].values())
     assert silent == len(samples.case) - len(set(samples.image.tolist())) > 0
     assert sum(sizes) == len(samples.case) - silent
+
+
+def test_drawn_look_alikes_teach_the_trees_and_set_no_threshold(samples: Samples) -> None:
+    """Look-alikes that only the second feature tells from copies."""
+    random = np.random.default_rng(3)
+    more = []
+    for number in range(60):
+        features = random.normal(size=(4, len(FEATURES)))
+        features[:, 0] += 3.5
+        features[:, 1] += 6.0
+        image = Searched(features, np.zeros(4), False, DRAWN)
+        more.append(SearchedCase(f"drawn {number}", number % 5, (f"s{number % 5}a",), (image,)))
+    taught = fit(joined([*samples.cases(), *more]), few_trees)
+    alone = fit(samples, few_trees)
+    counted = taught["operating_points"]["authentic_images"]
+    assert counted == alone["operating_points"]["authentic_images"]
+    assert taught["fitted_on"]["authentic"] == alone["fitted_on"]["authentic"]
+    images = [sum(one["images"] for one in d["reliability"]["bins"]) for d in (taught, alone)]
+    assert images[0] == images[1]
+    assert taught["drawn"]["images"] == 60 and alone["drawn"]["images"] == 0
+    assert taught["drawn"]["flagged"][0] < 10
+    drawn_one = np.concatenate([case.images[0].features for case in more])
+    said = [judge_from(d).evidence(drawn_one).mean() for d in (taught, alone)]
+    assert said[0] < said[1] - 1.0
 
 
 def test_the_judge_is_the_mean_of_the_sums_that_were_fitted(samples: Samples) -> None:

@@ -223,3 +223,27 @@ def test_the_real_folds_share_no_source_and_can_all_be_forged_from() -> None:
     assert all(any(file.kind == "blot" for file in part) for part in parts)
     origins = [{origin_of(file) for file in part} for part in parts]
     assert sum(len(part) for part in origins) == len(set().union(*origins))
+
+
+def test_drawn_images_have_tasks_and_sources_of_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their kind sets them apart, and dusty sources are left out of them."""
+    files = files_of(clean=12, bccd=12)
+    tasks = tasks_of(files, folds_of(files), 0, 0, 5, drawings=2 * FOLDS)
+    assert Counter(task.fold for task in tasks) == dict.fromkeys(range(FOLDS), 2)
+    assert all(task.drawn and task.name.startswith("drawn 5 ") for task in tasks)
+    pixels = [np.random.default_rng(n).integers(0, 255, (120, 130, 3), np.uint8) for n in range(24)]
+    pixels[0] = pixels[0][:1, :1]  # a file that cannot be read
+    monkeypatch.setattr(judge_collect, "_library", [(pixels, files)] * FOLDS)
+    seen: list[tuple[int, ...]] = []
+
+    def searched(image: np.ndarray, masks: np.ndarray) -> Searched:
+        seen.append(image.shape)
+        assert masks.shape == (0, *image.shape[:2])
+        return Searched(np.zeros((1, COLUMNS)), np.zeros(1), False, "photograph")
+
+    monkeypatch.setattr(judge_collect, "searched", searched)
+    cases = [judge_collect._work(task) for task in tasks]
+    assert len(seen) == len(tasks)
+    for case in cases:
+        assert [image.kind for image in case.images] == ["drawn"]
+        assert set(case.sources) <= {"clean"}

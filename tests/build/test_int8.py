@@ -15,7 +15,10 @@ import pytest
 from engines.openvino import OpenVinoEngine, precisions
 from forgecli.build import int8
 from forgecli.build.calibration import Calibration
-from forgecli.build.int8 import CHECKED, Int8Report, quantise, shares
+from forgecli.build.int8 import quantise
+from forgecli.build.int8_report import Int8Report
+from forgecli.build.quantising import quantised_bytes
+from forgecli.build.shares import CHECKED, shares
 from forgecli.build.verdicts import Verdicts
 from forgecli.detection import Case
 from forgecli.errors import ForgeError, UsageError
@@ -99,7 +102,6 @@ def test_a_network_that_gets_worse_is_refused_unless_forced(
     tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = red_onnx(tmp_path / "a.onnx")
-    honest = int8._quantised
 
     def damaged(nncf: Any, file: Path, calibration: Calibration) -> bytes:
         deaf = red_onnx(tmp_path / "deaf.onnx")
@@ -107,10 +109,10 @@ def test_a_network_that_gets_worse_is_refused_unless_forced(
         model.graph.initializer[1].CopyFrom(
             onnx.numpy_helper.from_array(np.float32([-9]), model.graph.initializer[1].name)
         )
-        assert honest(nncf, file, calibration)
+        assert quantised_bytes(nncf, file, calibration)
         return bytes(model.SerializeToString())
 
-    monkeypatch.setattr(int8, "_quantised", damaged)
+    monkeypatch.setattr(int8, "quantised_bytes", damaged)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ForgeError, match=r"INT8 costs 0\.\d+ of the metric, and 0.01 is") as raised:
         quantised(source, dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -252,3 +253,33 @@ def test_signals_are_heard_after_engines_are_closed(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+@pytest.mark.parametrize("usual", [None, (16, 16)])
+def test_threads_may_ask_at_the_same_time(usual: tuple[int, int] | None) -> None:
+    one = engine(mode="throughput", streams=2, threads=2, usual=usual)
+    shapes = [(1, 16, 16), (3, 16, 16), (1, 8, 32), (2, 8, 8), (5, 12, 12)]
+    batches = [images(count, *shape) for count, *shape in shapes * 8]
+    with ThreadPoolExecutor(5) as executor:
+        found = list(executor.map(one.infer, batches))
+    for batch, logits in zip(batches, found, strict=True):
+        np.testing.assert_allclose(logits, convolved(batch), atol=1e-5)
+
+
+def test_who_waits_for_an_engine_that_is_closed_is_told() -> None:
+    one = engine()
+    assert one._open.take(wait=True) is not None and one._open.take(wait=False) is None
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(one.infer, images(1))
+        one.close()
+        with pytest.raises(ValueError, match="closed"):
+            waiting.result(10)
+
+
+def test_a_picture_is_computed_the_same_in_any_company() -> None:
+    batch = images(5, 32, 32)
+    for options in ({}, {"mode": "throughput", "streams": 2, "threads": 2}):
+        one = engine(**options)
+        together = one.infer(batch)
+        for number in range(5):
+            assert np.array_equal(one.infer(batch[number : number + 1])[0], together[number])

@@ -19,12 +19,23 @@ from engines.base import Spec
 from engines.tensorrt import TensorRtEngine, TensorRtLanes
 from engines.tensorrt_build import BuildOptions, Built, build_engine
 from engines.tensorrt_layers import OF_THE_ENGINE
-from engines.tensorrt_library import gpu_capability, installed
+from engines.tensorrt_library import gpu_capability, installed, library
 from tests.engines.tiny_onnx import network
+
+
+def unfit() -> str:
+    """Why no library that is installed is for this GPU; empty where one is, or nothing is."""
+    here = gpu_capability()
+    if here is None or installed() != ("rtx",):
+        return ""
+    names = library("rtx").module.ComputeCapability.__members__
+    return "" if f"SM{here}" in names else f"TensorRT for RTX is not for this GPU, SM{here}"
+
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(gpu_capability() is None, reason="CuPy finds no CUDA device"),
+    pytest.mark.skipif(bool(unfit()), reason=unfit() or "-"),
     pytest.mark.skipif(not installed(), reason="neither tensorrt nor tensorrt_rtx is installed"),
 ]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kernels.field import SCALE, TURNS, Field
-from kernels.patchmatch import _sweep, find_field
+from kernels.patchmatch import _sweep, find_field, find_scaled_field
 from kernels.zernike import FULL, LANES, PAIRS, Moments, describe, invariants
 from tests.kernels.fields import linear, similarities, texture
 from tests.kernels.threads import threads
@@ -157,7 +158,18 @@ def test_a_sweep_hands_on_what_is_better() -> None:
     for jump in (4, 2, 1):
         after = field.like()
         codes = moments.codes.reshape(-1, 2 * LANES)
-        _sweep(codes, usable, jump, 5, int(0.8 * SCALE), *field.parts(), *after.parts())
+        _sweep(
+            codes,
+            usable,
+            usable,
+            1.0,
+            0.0,
+            jump,
+            5,
+            int(0.8 * SCALE),
+            *field.parts(),
+            *after.parts(),
+        )
         expected = plain_sweep(moments, usable, field, jump, 5, 0.8)
         np.testing.assert_allclose(after.score / SCALE, expected, atol=ROUNDING)
         assert (after.score > field.score).any()
@@ -207,3 +219,93 @@ def test_threads_do_not_change_the_result() -> None:
         together = find_field(moments, everywhere(moments), apart=6)
     for name in ("target", "turn", "mirrored", "score"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+
+
+def halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+
+def test_what_a_scaled_field_says_is_so() -> None:
+    small, large = drawn_moments(9, 8, 1, levels=12), drawn_moments(16, 13, 1, levels=12)
+    random = np.random.default_rng(5)
+    asks, answers = random.random((9, 8)) < 0.8, random.random((16, 13)) < 0.8
+    apart, ratio = 4, 1.7
+    lead = (large.radius + 0.5) * (ratio - 1)
+    found = 0
+    for rounds in (0, 2):
+        field = find_scaled_field(
+            small, asks, large, answers, ratio=ratio, apart=apart, rounds=rounds, worth=0.3
+        )
+        assert field.target.shape == (9, 13)
+        assert (field.target[:, 8:] == -1).all()
+        assert not field.score[:, 8:].any()
+        x, y = goals(field)
+        for row, column in np.argwhere(field.target >= 0):
+            goal = int(y[row, column]), int(x[row, column])
+            assert asks[row, column]
+            assert answers[goal]
+            home = np.array([row, column]) * ratio + lead
+            # In the seeding, homes are rounded to grid points.
+            assert np.hypot(*(home - goal)) > apart - 0.75
+            alike = similarities(small.codes[row, column], large.codes[goal])
+            said = alike[int(field.mirrored[row, column]), int(field.turn[row, column])]
+            assert field.score[row, column] / SCALE == pytest.approx(said, abs=ROUNDING)
+            found += 1
+    assert found > 60
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_copy_of_half_the_size_is_found_in_the_reduced_image(turned: int) -> None:
+    image = texture((150, 200), seed=2)
+    copy = halved(np.rot90(image[20:84, 30:94], turned))
+    image[100:132, 140:172] = copy
+    large, small = describe(image, radius=6), describe(halved(image), radius=6)
+    ones = everywhere(small), everywhere(large)
+    field = find_scaled_field(small, ones[0], large, ones[1], ratio=2.0, apart=10)
+    # The middle of the source in the reduced image, and of the copy in the image, on their grids.
+    middle, goal = (26 - 6, 31 - 6), np.array([116 - 6, 156 - 6])
+    around = field.target[middle[0] - 4 : middle[0] + 5, middle[1] - 4 : middle[1] + 5]
+    there = np.stack((around // large.energy.shape[1], around % large.energy.shape[1]), axis=-1)
+    off = np.abs(there - goal).max(axis=-1)
+    assert (off <= 6).mean() > 0.9
+    assert np.abs(there[4, 4] - goal).max() <= 1.5
+    score = field.score[middle] / SCALE
+    assert score > 0.95
+    plain = find_field(large, ones[1], apart=10)
+    assert plain.score[2 * middle[0] + 6, 2 * middle[1] + 6] / SCALE < score
+
+
+def test_nothing_asks_or_nothing_answers() -> None:
+    small, large = drawn_moments(4, 4, 1), drawn_moments(8, 8, 1)
+    ones = everywhere(small), everywhere(large)
+    for asks, answers in ((~ones[0], ones[1]), (ones[0], ~ones[1])):
+        field = find_scaled_field(small, asks, large, answers, ratio=2.0, apart=1)
+        assert (field.target == -1).all()
+        assert not field.score.any()
+
+
+def test_scaled_fields_of_what_does_not_fit_are_refused() -> None:
+    small, large = drawn_moments(4, 4, 1), drawn_moments(8, 8, 1)
+    ones = everywhere(small), everywhere(large)
+    with pytest.raises(ValueError, match="the smaller one"):
+        find_scaled_field(large, ones[1], small, ones[0], ratio=2.0, apart=1)
+    with pytest.raises(ValueError, match=r"ratio 1\.0"):
+        find_scaled_field(small, ones[0], large, ones[1], ratio=1.0, apart=1)
+    with pytest.raises(ValueError, match="the same discs"):
+        other = Moments(small.codes, small.energy, 3, 2)
+        find_scaled_field(other, ones[0], large, ones[1], ratio=2.0, apart=1)
+    with pytest.raises(ValueError, match=r"Got: bool \(8, 8\)"):
+        find_scaled_field(small, ones[1], large, ones[1], ratio=2.0, apart=1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_scaled_field_does_not_depend_on_threads(count: int) -> None:
+    image = texture((120, 140), seed=6)
+    large, small = describe(image, radius=5), describe(halved(image), radius=5)
+    how = {"ratio": 2.0, "apart": 6, "worth": 0.5}
+    ones = everywhere(small), everywhere(large)
+    expected = find_scaled_field(small, ones[0], large, ones[1], **how)  # type: ignore[arg-type]
+    with threads(count):
+        found = find_scaled_field(small, ones[0], large, ones[1], **how)  # type: ignore[arg-type]
+    for ours, theirs in zip(found.parts(), expected.parts(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from kernels.region_fit import fit_affine, normal_equations
+from kernels.region_fit import fit_affine, gather, normal_equations
 from tests.kernels.local_matches import Image, linear, sample, texture
 
 few = settings(max_examples=60, deadline=None)
@@ -71,6 +72,82 @@ def test_agrees_with_the_textbook(
         np.testing.assert_allclose(one, two, atol=1e-4, rtol=1e-4)
 
 
+def test_of_many_pixels_a_part_tells_how_much_they_differ() -> None:
+    random = np.random.default_rng(5)
+    count = 7_900
+    image = texture((100, 120), seed=3, sigma=2.0)
+    places = random.uniform(5, 80, (2, count))
+    affine = np.array([[1.0, 0.0, 4.5], [0.0, 1.0, 4.5]])
+    template = sample(image, *(places + 4.5)) + random.normal(0, 2, count)
+    derivatives = random.normal(size=(6, count))
+    weight = np.ones(count)
+    expected = plain(image, places, template, derivatives, affine, weight)
+    found = normal_equations(image, places, template, derivatives, affine, weight)
+    assert expected is not None
+    assert found is not None
+    # The scale is that of an eighth of the pixels: near that of all, and not the same.
+    assert 0 < np.abs(weight - expected[0]).max() < 0.05
+    np.testing.assert_allclose(found[0], expected[1], rtol=0.02, atol=0.01 * count)
+
+
+def plainly_gathered(
+    image: Image, corner: tuple[int, int], inside: NDArray[np.bool_], affine: Doubles, most: int
+) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Pixels (x, y), template, gradients and the pixels' places, as SciPy has them."""
+    height, width = image.shape
+    rows, columns = np.nonzero(inside)
+    x, y = columns + float(corner[0]), rows + float(corner[1])
+    there = affine[:, :2] @ (x, y) + affine[:, 2:]
+    known = (there >= -0.5).all(axis=0)
+    known &= (there[0] <= width - 0.5) & (there[1] <= height - 0.5)
+    x, y = x[known], y[known]
+    every = max(1, -(-x.size // most))
+    x, y = x[::every], y[::every]
+    ix, iy = x.astype(int), y.astype(int)
+    whole = image.astype(float)
+    gradients = [ndimage.sobel(whole, axis=axis, mode="mirror")[iy, ix] / 8 for axis in (1, 0)]
+    return np.stack((x, y)), whole[iy, ix], np.stack(gradients), there
+
+
+@few
+@given(
+    st.integers(2, 30), st.integers(2, 30), st.floats(0, 1), st.sampled_from([1, 7, 1000]),
+    st.floats(-20, 20), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_a_region_is_gathered(
+    height: int, width: int, share: float, most: int, out: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    image = texture((height, width), seed % 1000)
+    left, right = np.sort(random.integers(0, width + 1, 2))
+    top, bottom = np.sort(random.integers(0, height + 1, 2))
+    inside = random.random((bottom - top, right - left)) < share
+    affine = np.column_stack((linear(random.uniform(-30, 30), 1.0, False), (out, out / 3)))
+    corner = int(left), int(top)
+    places, template, (gx, gy), _ = plainly_gathered(image, corner, inside, affine, most)
+    found = gather(image, corner, inside, affine, most=most)
+    assert found.template.size == places.shape[1] <= most
+    if not found.template.size:
+        assert (found.x, found.y, found.size) == (0, 0, 1)
+        return
+    middle = places.mean(axis=1)
+    np.testing.assert_allclose((found.x, found.y), middle, atol=1e-9)
+    size = max(1.0, float(np.abs(places - middle[:, None]).max()))
+    assert found.size == pytest.approx(size)
+    u, v = (places - middle[:, None]) / size
+    np.testing.assert_allclose(found.places, (u, v), atol=1e-9)
+    np.testing.assert_array_equal(found.template, template)
+    expected = gx * u, gx * v, gx, gy * u, gy * v, gy
+    np.testing.assert_allclose(found.derivatives, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("corner", "most"), [((-1, 0), 9), ((0, 6), 9), ((6, 0), 9), ((0, 0), 0)])
+def test_a_region_outside_of_the_image_is_refused(corner: tuple[int, int], most: int) -> None:
+    inside = np.ones((5, 5), bool)
+    with pytest.raises(ValueError, match=rf"Got: {most}, and \(5, 5\) at x {corner[0]}, y"):
+        gather(texture((10, 10), 0), corner, inside, np.eye(2, 3), most=most)
+
+
 def test_a_column_or_a_row_of_an_image_is_sampled_inside_it() -> None:
     random = np.random.default_rng(0)
     for shape in ((1, 60), (60, 1)):
@@ -133,6 +210,7 @@ def test_a_step_of_the_fit_solves_the_normal_equations() -> None:
     step = np.array([[1 + p[0], p[1], p[2]], [p[3], 1 + p[4], p[5]], [0, 0, 1]])
     expected = (np.vstack((start, [0, 0, 1])) @ np.linalg.inv(step))[:2]
     found = fit_affine(image, places, template, derivatives, start, size=12.0, steps=1)
+    assert found is not None
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 

@@ -199,3 +199,10 @@ def test_a_detection_names_kind_threshold_and_rate() -> None:
     assert found.criterion.threshold == by_rate.threshold(found.criterion.kind)
     asked = MatchDetector(MatchSettings(threshold=0.3), judge)
     assert asked.criterion("blot") == Criterion("blot", 0.3, None)
+
+
+@pytest.mark.parametrize("more", [{"inverted": True}, {"keypoints": True}])
+def test_a_rate_that_was_not_measured_so_is_not_named(more: dict[str, bool]) -> None:
+    usual, other = (MatchDetector(MatchSettings(**asked)).criterion("blot") for asked in ({}, more))
+    assert usual.rate == 0.01 and other.rate is None
+    assert usual.threshold == other.threshold

@@ -148,3 +148,27 @@ def test_lanes_of_two_panels_stay_apart() -> None:
     lanes = find_lanes(bands, panels)
     assert [lane.panel for lane in lanes] == [0] * 4 + [1] * 4
     assert sorted(i for lane in lanes for i in lane.bands) == list(range(len(bands)))
+
+
+def test_dark_slots_do_not_turn_a_gel_into_a_blot() -> None:
+    """The wells above the lanes skew them the other way than the bands do."""
+    drawn = blot(5, rows=2, columns=5, ground=195.0, depth=25.0)
+    gel = np.asarray(255 - drawn.grey, np.float32)
+    figure = np.full((gel.shape[0] + 60, gel.shape[1]), np.median(gel), np.float32)
+    figure[60:] = gel
+    for column in range(5):
+        figure[14:44, 20 + 60 * column : 60 + 60 * column] = 2.0
+    bands = find_bands(figure, whole(figure), SETTINGS)
+    assert {band.light for band in bands} == {True}
+    assert found_at(bands, drawn.centres + np.array([0, 60])).max() < 3.5
+
+
+def test_white_patches_do_not_turn_a_blot_into_a_gel() -> None:
+    drawn = blot(6, rows=1, columns=5, ground=208.0, depth=20.0)
+    below = np.full((60, drawn.grey.shape[1]), 208, np.float32)
+    figure = np.asarray(np.vstack((drawn.grey, below)), np.float32)
+    for x in range(20, figure.shape[1] - 40, 55):
+        figure[-50:-20, x : x + 40] = 255
+    bands = find_bands(figure, whole(figure), SETTINGS)
+    assert {band.light for band in bands} == {False}
+    assert found_at(bands, drawn.centres).max() < 3.5

@@ -17,9 +17,10 @@ import numpy as np
 
 from forgecli.cases.discover import discover
 from forgecli.detection import Detection, Detector, Instance, Pair, Picture
-from forgecli.predict.job import run
+from forgecli.predict.job import MakePool, run
 from forgecli.predict.outputs import Outputs
 from forgecli.predict.plan import plan_rows
+from forgecli.predict.pool import Pool
 from forgecli.predict.settings import PredictSettings
 from forgecli.predict.summary import Summary
 from kernels.rle import encode
@@ -59,9 +60,9 @@ class FakeDetector:
         if "memory" in name:
             raise MemoryError
         if "segfault" in name:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            _die(signal.SIGSEGV)
         if "killed" in name:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _die(signal.SIGKILL)
         if "slow" in name:
             time.sleep(30)
         if "pause" in name:
@@ -71,6 +72,12 @@ class FakeDetector:
         if "flag" in name or "weak" in name:
             return [copied(name, shape, 0.9 if "flag" in name else 0.2)]
         return [Detection(name, shape, score=0.1)]
+
+
+def _die(number: int) -> None:
+    """End this process. Where it has several threads, another may take the signal, and later."""
+    os.kill(os.getpid(), number)
+    time.sleep(10)
 
 
 def copied(name: str, shape: tuple[int, int], score: float) -> Detection:
@@ -149,6 +156,7 @@ def job(
     make: Callable[[], Detector] = partial(FakeDetector),
     voice: Voice | None = None,
     watch: Watch | None = None,
+    make_pool: MakePool = Pool,
     **asked: Any,
 ) -> Summary:
     """The whole job but its command line."""
@@ -164,4 +172,5 @@ def job(
         progress=watch or Watch(),
         voice=voice or Voice(),
         detector_settings=asdict(FakeSettings()),
+        make_pool=make_pool,
     )

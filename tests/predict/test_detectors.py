@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from forgecli.predict.settings import PredictSettings
 from forgecli.segment.checkpoint import read_card, write_card
 from forgecli.segment.detector import SegmentDetector
 from forgecli.segment.thresholds import Thresholds
+from forgecli.stream.way import way_of
 from tests.segment.checkpoints import write_checkpoint
+from tests.segment.onnx_files import write_onnx
 
 
 @pytest.fixture
@@ -171,6 +174,19 @@ def test_workers_of_a_gpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cuda:0" in chosen(model=model).notes[0]
 
 
+def test_an_onnx_is_shared_by_all_images_at_work(model: Path, tmp_path: Path) -> None:
+    file = write_onnx(tmp_path / "a.onnx")
+    found = chosen(model=file)
+    shared = found.make_shared
+    assert shared is not None
+    for other in (chosen(), chosen(model=model), chosen(model=file, detector="fused")):
+        assert other.make_shared is None
+    way = way_of(found, PredictSettings(model=file))
+    assert isinstance(way.make_pool, partial) and way.make_pool.keywords == {"shared": shared}
+    assert way.most_workers is None
+    assert chosen(model=file, network={"instances": "matched"}).make_shared is None
+
+
 def test_the_hash_follows_all_that_can_change_an_annotation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,3 +249,27 @@ def test_the_record_of_a_run_holds_the_thresholds_of_all_kinds(tmp_path: Path) -
     assert recorded()["fpr"] == 0.01
     by_score = recorded(threshold=0.4)
     assert (by_score["threshold"], by_score["fpr"]) == (0.4, None)
+
+
+def test_the_record_says_whether_the_rate_was_measured_so(tmp_path: Path) -> None:
+    from forgecli.predict.record import write_record
+    from forgecli.predict.summary import Summary
+
+    def rate(**asked: Any) -> Any:
+        found = chosen(**asked)
+        settings = PredictSettings(detector=found.name)
+        write_record(tmp_path / "r.json", settings, found.record, Summary(0, 0, 0))
+        return json.loads((tmp_path / "r.json").read_text())["false_positive_rate"]
+
+    assert rate() == {"asked": 0.01, "measured": True, "unmeasured": []}
+    assert rate(fpr=0.05)["asked"] == 0.05
+    with_inverted = rate(config={"match": {"inverted": True, "min-gutter": 4}})
+    assert with_inverted == {"asked": 0.01, "measured": False,
+                             "unmeasured": ["min_gutter", "inverted"]}  # fmt: skip
+    assert rate(threshold=0.7) is None
+    assert rate(config={"match": {"inverted": True}}, threshold=0.7) is None
+    model = write_checkpoint(tmp_path / "a.safetensors")
+    assert rate(model=model) is None, "a network alone has no rate"
+    assert rate(model=model, detector="fused")["measured"], "without a gate it never speaks"
+    write_checkpoint(model, thresholds=Thresholds(gate=0.8, fused_gate=0.9))
+    assert rate(model=model, detector="fused")["unmeasured"] == ["segment"]

@@ -130,3 +130,34 @@ def test_a_signal_after_the_last_row_is_no_interruption(tmp_path: Path) -> None:
     summary = job(tmp_path / "in", tmp_path / "s.csv", watch=interrupt(2))
     assert not summary.interrupted and summary.exit_code == 0
     assert signal.getsignal(signal.SIGINT) is before, "handlers are back"
+
+
+FIRST = """
+import signal
+from forgecli.predict.crew import Crew
+
+def serve(pipe):
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    pipe.send(("ready", None))
+    pipe.send(("blocked", signal.SIGINT in blocked))
+    pipe.recv()
+
+if __name__ == "__main__":
+    crew = Crew(1, serve, (), threads=1, note=print, stop=lambda: False)
+    crew.grow(1)
+    said = []
+    while not said:
+        said = [content for _, (kind, content) in crew.heard(0.1)]
+    crew.end()
+    print(*said)
+"""
+
+
+def test_the_first_process_of_all_is_not_interrupted_either(tmp_path: Path) -> None:
+    """Python starts another beside it, and undoes what keeps signals back."""
+    (tmp_path / "first.py").write_text(FIRST)
+    done = subprocess.run(
+        [sys.executable, "first.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=60, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.stdout == "True\n", done.stderr

@@ -97,3 +97,10 @@ def test_exit_codes(
 )
 def test_clock(seconds: float, said: str) -> None:
     assert clock(seconds) == said
+
+
+def test_one_is_not_many() -> None:
+    summary = Summary(planned=1, no_image=0, ignored=0, seconds=2.0)
+    summary.add(outcome(instances=1, warnings=("odd",)))
+    text = "\n".join(summary.as_lines())
+    assert "1 image in 2.0 s" in text and "1 image read with a warning" in text

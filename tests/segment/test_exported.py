@@ -20,6 +20,8 @@ from forgecli.app import app
 from forgecli.cores import available_cores, threads_here, threads_of_children
 from forgecli.detection import Picture
 from forgecli.errors import ForgeError, UsageError
+from forgecli.predict.detectors import choose
+from forgecli.predict.settings import PredictSettings
 from forgecli.segment import compiled, opening
 from forgecli.segment.checkpoint import card_file, read_card
 from forgecli.segment.compiled import compiled_networks, forget_oldest
@@ -30,7 +32,9 @@ from forgecli.segment.plan import SegmentPlan
 from forgecli.segment.preprocess import Preprocess
 from forgecli.segment.settings import SegmentSettings
 from forgecli.segment.thresholds import Thresholds
+from forgecli.stream.way import way_of
 from kernels.rle import decode
+from tests.predict.fakes import Voice, job
 from tests.segment.onnx_files import write_onnx
 from tests.tune.red_dataset import write_dataset
 
@@ -127,8 +131,8 @@ def test_every_process_takes_its_share_of_the_cores(
     seen = []
 
     class Counted:
-        def __init__(self, *_: Any, threads: int, **__: Any) -> None:
-            seen.append(threads)
+        def __init__(self, *_: Any, threads: int, streams: int, mode: str, **__: Any) -> None:
+            seen.append((threads, streams, mode))
 
     monkeypatch.setattr("engines.openvino.OpenVinoEngine", Counted)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -139,10 +143,42 @@ def test_every_process_takes_its_share_of_the_cores(
     monkeypatch.setattr("forgecli.cores.available_cores", lambda: 8)
     with threads_of_children(4):
         open_engine(file)
-    assert seen == [available_cores(), 1, 4]
+    with threads_of_children(1):
+        open_engine(file, at_once=6)
+    with threads_of_children(2):
+        open_engine(file, at_once=6)
+    with threads_of_children(1):
+        open_engine(file, at_once=30)
+    assert seen == [
+        (available_cores(), 1, "latency"), (1, 1, "latency"), (4, 1, "latency"),
+        (6, 6, "throughput"), (8, 6, "throughput"), (8, 8, "throughput"),
+    ]  # fmt: skip
     for text, threads in (("3,2", 3), ("99", 8), ("0", 8), ("x", 8), ("", 8)):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
         assert threads_here() == threads
+
+
+def test_images_side_by_side_are_found_as_one_by_one(tmp_path: Path) -> None:
+    file = write_onnx(tmp_path / "a.onnx", thresholds=SURE, preprocess=Preprocess("tile", 64))
+    (tmp_path / "in").mkdir()
+    for number in range(9):
+        pixels = np.roll(spots().pixels, 3 * number, axis=(0, 1))[: 50 - 2 * number]
+        cv2.imwrite(str(tmp_path / "in" / f"{number}.png"), pixels * np.uint8(number != 4))
+    settings = PredictSettings(model=file)
+    found = choose(settings, config={}, file=None, environment={}, network={})
+    way = way_of(found, settings)
+    evidence: dict[int, tuple[bytes, bytes]] = {}
+    for workers in (0, 3):
+        output = tmp_path / f"{workers}.csv"
+        voice = Voice()
+        job(
+            tmp_path / "in", output, workers=workers, make=found.make, make_pool=way.make_pool,
+            voice=voice, evidence=output.with_suffix(".jsonl"),
+        )  # fmt: skip
+        evidence[workers] = output.read_bytes(), output.with_suffix(".jsonl").read_bytes()
+        assert not voice.warnings and not any("again" in note for note in voice.notes)
+    assert evidence[0] == evidence[3]
+    assert evidence[0][0].count(b"authentic") == 1 and evidence[0][0].count(b"[") == 8
 
 
 PROGRAM = """

@@ -50,13 +50,13 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SegmentPlan:
 
 
 def run(folder: Path, output: Path, plan: SegmentPlan, workers: int = 1, **options: object) -> int:
-    from forgecli.predict.detectors import _make_segment
+    from forgecli.predict.factories import make_segment
 
     settings = PredictSettings(output=output, threshold=plan.thresholds.gate, workers=workers)
     summary = job.run(
         plan_rows(discover([folder])),
         settings,
-        partial(_make_segment, plan),
+        partial(make_segment, plan),
         Outputs.of(settings),
         progress=Watch(),
         voice=Voice(),

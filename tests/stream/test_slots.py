@@ -162,6 +162,26 @@ def test_memory_that_cannot_be_pinned_is_not_used(monkeypatch: pytest.MonkeyPatc
     assert len(made) == 1 and not exists(made[0])
 
 
+def test_a_system_that_forbids_pinning_is_told_of_once() -> None:
+    class Forbidden(HostDevice):
+        asked = 0
+
+        def pin(self, memory: Any) -> None:
+            self.asked += 1
+            raise RuntimeError("cudaErrorOperatingSystem: OS call failed\nmore")
+
+        def unpin(self, memory: Any) -> None:
+            raise AssertionError("it is not pinned")
+
+    device, notes = Forbidden(), list[str]()
+    slots = Slots(device, size=1000, most=9000, note=notes.append)
+    first, second = slots.take(), slots.take()
+    assert first and second and not first.pinned and not second.pinned
+    assert device.asked == len(notes) == 1
+    assert "cannot be pinned" in notes[0] and "OS call failed)" in notes[0]
+    slots.close()
+
+
 def test_closing_takes_blocks_from_whoever_holds_them(device: Pins) -> None:
     slots = Slots(device, size=1000, most=9000, note=print)
     held, free = slots.take(), slots.take()

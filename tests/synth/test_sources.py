@@ -143,3 +143,24 @@ def test_the_digest_notices_other_sources(tmp_path: Path) -> None:
     assert digest(list_sources(tmp_path)) == first
     save(tmp_path / "b.png", nuclei(1))
     assert digest(list_sources(tmp_path)) != first
+
+
+def test_a_link_to_itself_is_a_file_like_any_other(tmp_path: Path) -> None:
+    save(tmp_path / "cells" / "a.png", nuclei(0))
+    (tmp_path / "cells" / "self.png").symlink_to("self.png")
+    (tmp_path / "t.csv").write_text("file,source\ncells/a.png,one\ncells/self.png,two\n")
+    for table in (None, tmp_path / "t.csv"):
+        found = list_sources(tmp_path, table)
+        assert [file.name for file in found] == ["cells/a.png", "cells/self.png"]
+    assert [file.source for file in found] == ["one", "two"]
+    assert len(digest(found)) == 64
+    sources = LazySources(found)
+    assert [sources[0].shape == (1, 1, 3), sources[1].shape] == [False, (1, 1, 3)]
+    assert list(sources.unreadable) == ["cells/self.png"]
+
+
+def test_what_is_missing_is_said_with_a_mend(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError) as raised:
+            list_sources(folder)
+        assert raised.value.mend

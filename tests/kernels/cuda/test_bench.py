@@ -7,6 +7,7 @@ import pytest
 
 from bench import components_cuda
 from bench.components_cuda import OURS, Ours, show
+from bench.machine import Timing
 from tests.kernels.cuda.host import HostDevice, needs_compiler
 
 
@@ -41,3 +42,24 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         components_cuda.main()
     assert stopped.value.code == 2
     assert "needs an NVIDIA GPU" in capsys.readouterr().err
+
+
+@needs_compiler
+def test_a_peer_that_cannot_run_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("no headers\nof CUDA")
+
+    def timed(cupy: object, contenders: dict[str, object], rounds: int) -> dict[str, Timing]:
+        return {name: Timing((1.0,), (0.5,)) for name in contenders}
+
+    device, told = HostDevice(), dict[str, str]()
+    monkeypatch.setattr(components_cuda, "peers", lambda *_: {"areas, a peer": broken})
+    monkeypatch.setattr(components_cuda, "timed", timed)
+    pixels = (np.random.default_rng(0).random((40, 50)) < 0.3).astype(np.uint8)
+    found = components_cuda._records(
+        None, device, device.stream(), "noise", pixels, 4, 1, told.__setitem__
+    )
+    assert [record["contender"] for record in found] == [
+        OURS, "areas and runs, forge, of 8 pictures",
+    ]  # fmt: skip
+    assert told == {"areas, a peer": "no headers\nof CUDA"}

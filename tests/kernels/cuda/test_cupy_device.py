@@ -10,7 +10,21 @@ from unittest.mock import Mock
 import pytest
 
 from kernels.cuda import cupy_device
+from kernels.cuda.compile import require
 from kernels.cuda.cupy_device import CupyDevice
+
+
+def test_a_compiler_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy looks for it when it compiles: without this, in the middle of the first batch."""
+    nvrtc = pytest.importorskip("cupy.cuda.nvrtc", reason="CuPy is not installed")
+    require()  # it is here
+
+    def missing() -> None:
+        raise RuntimeError('Failure finding "libnvrtc.so.13"\nmore of it')
+
+    monkeypatch.setattr(nvrtc, "getVersion", missing)
+    with pytest.raises(ImportError, match=r"libnvrtc\.so\.13.*pip install nvidia-cuda-nvrtc"):
+        require()
 
 
 def test_a_source_is_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:

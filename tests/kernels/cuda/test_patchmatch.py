@@ -78,7 +78,7 @@ def met(moments: Moments, points: NDArray[np.int32], orders: Any, apart: int, re
         place = points[order]
         places = np.stack((place % width, place // width, place), axis=1).astype(np.int32)
         whole = (part.ravel() for part in field.parts())
-        _meet(moments.codes.reshape(-1, 2 * LANES), traits[order], places, reach, apart, *whole)
+        _meet(moments.codes.reshape(-1, 2 * LANES), traits[order], places, 0, reach, apart, *whole)
     return field
 
 
