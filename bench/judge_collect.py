@@ -62,7 +62,7 @@ _JUDGEMENT = frozenset(
     {
         "false_positive_rate", "threshold", "member_threshold", "group_threshold", "whole_panel",
         "ground_contrast", "ground_spread", "ground_inside", "ground_beyond", "ground_least",
-        "edge_odds", "edge_blur", "edge_least", "edge_most",
+        "edge_odds", "edge_blur", "edge_least", "edge_most", "edge_crumbs",
     }
 )  # fmt: skip
 """Settings of what comes after the candidates."""

@@ -200,7 +200,7 @@ def predict(
         typer.Option(
             "--inverted/--no-inverted",
             help="Let match look for copies with inverted contrast too, which takes "
-            "about twice the time; the rates of --fpr were measured without. Default: no.",
+            "about three times the time; the rates of --fpr were measured without. Default: no.",
             rich_help_panel=_WHAT,
         ),
     ] = None,

@@ -126,4 +126,15 @@ def _decided(
     odds = np.where(before, _SURE, -_SURE)
     odds[measured.near] = np.clip(trees(measured.values), -_SURE, _SURE)
     odds = cv2.GaussianBlur(odds, (0, 0), settings.edge_blur, borderType=cv2.BORDER_REPLICATE)
-    return fill_holes(connected_to(np.asarray(odds > settings.edge_odds), before))
+    held = fill_holes(connected_to(np.asarray(odds > settings.edge_odds), before))
+    return _without_crumbs(held, settings.edge_crumbs)
+
+
+def _without_crumbs(mask: Mask, share: float) -> Mask:
+    """A mask without the pieces that are smaller than a share of its largest."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count <= 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    return np.asarray((areas >= share * areas.max())[labels] & mask)

@@ -12,7 +12,8 @@ import numpy as np
 from forgecli.detection import Affine
 from forgecli.match.agreement import Mask, Window
 from forgecli.match.bands import FloatImage
-from kernels.region_fit import fit_affine, gather
+from kernels.region_fit import fit_affine
+from kernels.region_pixels import gather
 
 _FEWEST_PIXELS = 24
 _MOST_PIXELS = 6_000

@@ -304,6 +304,9 @@ class MatchSettings:
     `usable_share`, since it may still grow."""
     grow_still: Positive = 0.1
     """Pixels that a fit moves a corner under which a region that fills no window is done."""
+    edge_crumbs: Share = 0.04
+    """Pieces smaller than this share of a region's largest are left out: beside a copied band they
+    were corners of its neighbours."""
 
     # Judgement
     min_area: Count = 48

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kernels.field import SCALE, TURNS, Field
-from kernels.patchmatch import _sweep, find_field, find_scaled_field
+from kernels.patchmatch import find_field, find_scaled_field
+from kernels.propagation import sweep
 from kernels.zernike import FULL, LANES, PAIRS, Moments, describe, invariants
 from tests.kernels.fields import linear, similarities, texture
 from tests.kernels.threads import threads
@@ -158,7 +159,7 @@ def test_a_sweep_hands_on_what_is_better() -> None:
     for jump in (4, 2, 1):
         after = field.like()
         codes = moments.codes.reshape(-1, 2 * LANES)
-        _sweep(
+        sweep(
             codes,
             usable,
             usable,

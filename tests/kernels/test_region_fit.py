@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kernels.region_fit import fit_affine, gather, normal_equations
+from kernels.region_fit import fit_affine, normal_equations
+from kernels.region_pixels import gather
 from tests.kernels.local_matches import Image, linear, sample, texture
 
 few = settings(max_examples=60, deadline=None)

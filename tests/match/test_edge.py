@@ -12,7 +12,7 @@ import pytest
 from forgecli.match.agreement import Mask, Placed, Window, warp_mask
 from forgecli.match.bands import bands_of
 from forgecli.match.candidates import Candidate
-from forgecli.match.edge import EdgeTrees, default_edge, with_edge
+from forgecli.match.edge import EdgeTrees, _without_crumbs, default_edge, with_edge
 from forgecli.match.edge_statistics import EDGE_STATISTICS, edge_statistics, planes_of
 from forgecli.match.judge import Forest, Tree
 from forgecli.match.settings import MatchSettings
@@ -72,6 +72,18 @@ def test_an_island_of_chance_is_not_taken() -> None:
     assert cv2.connectedComponents(mask, connectivity=4)[0] == 2
     holes, _ = cv2.findContours(1 - np.pad(mask, 1), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     assert len(holes) == 2  # the picture's own frame, and the region's outline
+
+
+def test_crumbs_are_left_out_and_pieces_are_not() -> None:
+    mask = np.zeros((40, 60), bool)
+    mask[5:25, 5:25] = True  # 400 pixels
+    mask[5:9, 40:44] = True  # 16: as many as 4 in a hundred
+    mask[30:33, 30:35] = True  # 15
+    expected = mask.copy()
+    expected[30:33, 30:35] = False
+    assert np.array_equal(_without_crumbs(mask, 0.04), expected)
+    assert np.array_equal(_without_crumbs(expected, 0.0), expected)
+    assert not _without_crumbs(np.zeros((4, 4), bool), 0.04).any()
 
 
 def test_what_would_vanish_stays_as_it_was() -> None:

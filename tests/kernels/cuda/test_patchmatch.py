@@ -15,7 +15,8 @@ from kernels.cuda import field as on_device
 from kernels.cuda import morton, patchmatch
 from kernels.cuda.device import Buffer, Device, Stream
 from kernels.field import Field, no_matches
-from kernels.patchmatch import _meet, find_field
+from kernels.patchmatch import find_field
+from kernels.propagation import meet
 from kernels.zernike import LANES, Moments, describe, invariants
 from tests.kernels.cuda.host import HostDevice, needs_compiler
 from tests.kernels.fields import texture
@@ -78,7 +79,7 @@ def met(moments: Moments, points: NDArray[np.int32], orders: Any, apart: int, re
         place = points[order]
         places = np.stack((place % width, place // width, place), axis=1).astype(np.int32)
         whole = (part.ravel() for part in field.parts())
-        _meet(moments.codes.reshape(-1, 2 * LANES), traits[order], places, 0, reach, apart, *whole)
+        meet(moments.codes.reshape(-1, 2 * LANES), traits[order], places, 0, reach, apart, *whole)
     return field
 
 
